@@ -1,0 +1,35 @@
+//! The factory's rules, and nothing else.
+//!
+//! This crate knows what a task is, which states it can be in, which events
+//! move it, when it is tried again and who may be given it. It has no clock,
+//! no network and no disk: time comes in as a [`Timestamp`], and what must be
+//! done about a decision goes out as [`Effect`]s. The store applies a decision
+//! in one transaction; the coordinator acts on the effects after the commit.
+
+pub mod agent;
+pub mod attempt;
+pub mod id;
+pub mod label;
+pub mod lease;
+pub mod refname;
+pub mod repo;
+pub mod retry;
+pub mod schedule;
+pub mod spec;
+pub mod task;
+pub mod time;
+pub mod transition;
+
+pub use agent::AgentKind;
+pub use attempt::{AttemptState, Commit, Delivery, DiffStat, Report, Usage};
+pub use id::{AttemptId, SessionId, TaskId, WorkerId};
+pub use label::Labels;
+pub use lease::{Contact, Lease, LeaseTerms};
+pub use refname::{BranchName, RevisionName};
+pub use repo::RepoSource;
+pub use retry::{Backoff, RetryPolicy, Tally};
+pub use schedule::{Capacity, Requirements};
+pub use spec::{Deliver, Leftovers, SpecDraft, TaskSpec, Violation};
+pub use task::{Event, Failure, FailureReason, Outcome, ParkReason, ReturnReason, TaskState};
+pub use time::Timestamp;
+pub use transition::{Decision, Effect, Rejected, Standing, transition};

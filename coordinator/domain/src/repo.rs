@@ -1,0 +1,169 @@
+//! Where a task's repository comes from.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A repository as a task names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RepoSource {
+    /// An absolute path on the worker's host.
+    Path(String),
+    /// A URL git can fetch: https, http, ssh, git, file, or `user@host:path`.
+    Url(String),
+    /// `owner/name` on GitHub.
+    Slug { owner: String, name: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRepo {
+    #[error("the repository is empty")]
+    Empty,
+    #[error("repository `{0}` begins with `-`")]
+    Option(String),
+    #[error("repository `{0}` holds a control character")]
+    Control(String),
+    #[error("repository URL `{0}` uses a transport that is not allowed (https, http, ssh, git and file are)")]
+    Transport(String),
+    #[error("repository URL must not carry a password; use a git credential helper on the worker")]
+    Password,
+    #[error("`{0}` is not an absolute path, a URL or owner/name")]
+    Unrecognised(String),
+}
+
+impl RepoSource {
+    const SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "file"];
+
+    /// Reads a path, a URL or `owner/name`. A relative path is not accepted:
+    /// whoever knows the current directory makes it absolute first.
+    pub fn parse(text: &str) -> Result<Self, InvalidRepo> {
+        if text.is_empty() {
+            return Err(InvalidRepo::Empty);
+        }
+        if text.starts_with('-') {
+            return Err(InvalidRepo::Option(text.to_owned()));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(InvalidRepo::Control(text.to_owned()));
+        }
+        if text.starts_with('/') {
+            return Ok(Self::Path(text.to_owned()));
+        }
+        // `ext::sh -c …` and the like: git's remote helpers run programs.
+        if text.contains("::") {
+            return Err(InvalidRepo::Transport(text.to_owned()));
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            if !Self::SCHEMES.contains(&scheme) {
+                return Err(InvalidRepo::Transport(text.to_owned()));
+            }
+            let authority = rest.split('/').next().unwrap_or(rest);
+            if let Some((user, host)) = authority.rsplit_once('@') {
+                if user.contains(':') {
+                    return Err(InvalidRepo::Password);
+                }
+                if host.starts_with('-') || user.starts_with('-') {
+                    return Err(InvalidRepo::Option(text.to_owned()));
+                }
+            } else if authority.starts_with('-') {
+                return Err(InvalidRepo::Option(text.to_owned()));
+            }
+            return Ok(Self::Url(text.to_owned()));
+        }
+        if let Some((host, path)) = text.split_once(':') {
+            let plain = !host.is_empty() && !host.contains('/') && !path.is_empty();
+            if plain
+                && !path.starts_with('-')
+                && !host.rsplit('@').next().is_some_and(|h| h.starts_with('-') || h.is_empty())
+            {
+                return Ok(Self::Url(text.to_owned()));
+            }
+            return Err(InvalidRepo::Unrecognised(text.to_owned()));
+        }
+        Self::parse_slug(text).ok_or_else(|| InvalidRepo::Unrecognised(text.to_owned()))
+    }
+
+    fn parse_slug(text: &str) -> Option<Self> {
+        let (owner, name) = text.split_once('/')?;
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 100
+                && part != "."
+                && part != ".."
+                && !part.starts_with('-')
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        };
+        (plain(owner) && plain(name))
+            .then(|| Self::Slug { owner: owner.to_owned(), name: name.trim_end_matches(".git").to_owned() })
+    }
+
+    /// What git is told to fetch from.
+    pub fn remote(&self) -> String {
+        match self {
+            Self::Path(path) => path.clone(),
+            Self::Url(url) => url.clone(),
+            Self::Slug { owner, name } => format!("https://github.com/{owner}/{name}.git"),
+        }
+    }
+}
+
+impl fmt::Display for RepoSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(text) | Self::Url(text) => f.write_str(text),
+            Self::Slug { owner, name } => write!(f, "{owner}/{name}"),
+        }
+    }
+}
+
+impl TryFrom<String> for RepoSource {
+    type Error = InvalidRepo;
+
+    fn try_from(text: String) -> Result<Self, InvalidRepo> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RepoSource> for String {
+    fn from(source: RepoSource) -> Self {
+        source.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_is_told_apart() {
+        assert!(matches!(RepoSource::parse("/srv/app"), Ok(RepoSource::Path(_))));
+        assert!(matches!(RepoSource::parse("https://example.com/a.git"), Ok(RepoSource::Url(_))));
+        assert!(matches!(RepoSource::parse("git@example.com:a/b.git"), Ok(RepoSource::Url(_))));
+        let slug = RepoSource::parse("octo/app").expect("a slug");
+        assert_eq!(slug.remote(), "https://github.com/octo/app.git");
+        assert_eq!(slug.to_string(), "octo/app");
+    }
+
+    #[test]
+    fn what_could_run_a_program_or_leak_is_refused() {
+        for bad in [
+            "",
+            "-x",
+            "--upload-pack=x",
+            "ext::sh -c id",
+            "ext::x",
+            "https://u:secret@h/a",
+            "ftp://h/a",
+            "a\nb",
+            "relative/path/deep",
+            "ssh://-oProxyCommand=x/a",
+            "-h:x",
+            "user@-host:x",
+            "h:-x",
+            "../x",
+        ] {
+            assert!(RepoSource::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}

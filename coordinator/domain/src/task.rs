@@ -1,0 +1,301 @@
+//! A task's states and the events that move it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, Lease, Timestamp, WorkerId};
+
+/// Where a task stands, with what is only true there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum TaskState {
+    /// Waits for a worker.
+    Queued,
+    /// A worker has been offered it, or has accepted it and prepares.
+    Leased {
+        lease: Lease,
+    },
+    /// Its agent runs.
+    Running {
+        lease: Lease,
+    },
+    /// Someone asked for its end; the worker has not confirmed yet.
+    Cancelling {
+        lease: Lease,
+    },
+    /// Waits for a time.
+    Parked {
+        until: Timestamp,
+        why: ParkReason,
+    },
+    Succeeded {
+        attempt: AttemptId,
+    },
+    Failed {
+        attempt: AttemptId,
+        failure: Failure,
+    },
+    Cancelled,
+}
+
+impl TaskState {
+    /// The names of all states, in the order a task may pass them.
+    pub const NAMES: [&'static str; 8] =
+        ["queued", "leased", "running", "cancelling", "parked", "succeeded", "failed", "cancelled"];
+
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Leased { .. } => "leased",
+            Self::Running { .. } => "running",
+            Self::Cancelling { .. } => "cancelling",
+            Self::Parked { .. } => "parked",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::Failed { .. } | Self::Cancelled)
+    }
+
+    /// The lease of the live attempt, where there is one.
+    pub const fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Leased { lease } | Self::Running { lease } | Self::Cancelling { lease } => Some(lease),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum ParkReason {
+    /// The pause before the next try, after this failure.
+    Backoff { failure: Failure },
+}
+
+/// Why an attempt, and with the last of them its task, failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub reason: FailureReason,
+    /// One or two sentences for people: the thing, the cause, the next step.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.message)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The agent ended in an error of its own.
+    AgentError,
+    /// The model's API refused or failed for good.
+    ApiError,
+    /// The agent's login or key was refused.
+    AuthFailed,
+    UsageLimit,
+    TimeoutTotal,
+    TimeoutIdle,
+    Budget,
+    /// The set-up script failed or ran out of time.
+    SetupFailed,
+    /// The repository could not be reached.
+    RepositoryUnavailable,
+    /// The base named is not in the repository.
+    BaseNotFound,
+    /// The task cannot be run as it was given.
+    Rejected,
+    /// The agent's program could not be started.
+    AgentUnavailable,
+    /// The worker was not heard of for too long.
+    WorkerLost,
+    /// The worker could not do its part: disk, git, a dead shim.
+    WorkerError,
+}
+
+/// What a failure says about trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureClass {
+    /// Counts against the task's own tries.
+    Agent,
+    /// The factory's own trouble: bounded separately, never at the task's cost.
+    Infrastructure,
+    /// Trying again cannot help.
+    Final,
+}
+
+impl FailureReason {
+    pub const ALL: [Self; 14] = [
+        Self::AgentError,
+        Self::ApiError,
+        Self::AuthFailed,
+        Self::UsageLimit,
+        Self::TimeoutTotal,
+        Self::TimeoutIdle,
+        Self::Budget,
+        Self::SetupFailed,
+        Self::RepositoryUnavailable,
+        Self::BaseNotFound,
+        Self::Rejected,
+        Self::AgentUnavailable,
+        Self::WorkerLost,
+        Self::WorkerError,
+    ];
+
+    pub const fn class(self) -> FailureClass {
+        match self {
+            Self::AgentError
+            | Self::ApiError
+            | Self::UsageLimit
+            | Self::TimeoutTotal
+            | Self::TimeoutIdle
+            | Self::SetupFailed => FailureClass::Agent,
+            Self::RepositoryUnavailable | Self::AgentUnavailable | Self::WorkerLost | Self::WorkerError => {
+                FailureClass::Infrastructure
+            }
+            Self::AuthFailed | Self::Budget | Self::BaseNotFound | Self::Rejected => FailureClass::Final,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AgentError => "agent_error",
+            Self::ApiError => "api_error",
+            Self::AuthFailed => "auth_failed",
+            Self::UsageLimit => "usage_limit",
+            Self::TimeoutTotal => "timeout_total",
+            Self::TimeoutIdle => "timeout_idle",
+            Self::Budget => "budget",
+            Self::SetupFailed => "setup_failed",
+            Self::RepositoryUnavailable => "repository_unavailable",
+            Self::BaseNotFound => "base_not_found",
+            Self::Rejected => "rejected",
+            Self::AgentUnavailable => "agent_unavailable",
+            Self::WorkerLost => "worker_lost",
+            Self::WorkerError => "worker_error",
+        }
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown failure reason `{0}`")]
+pub struct UnknownFailureReason(String);
+
+impl FromStr for FailureReason {
+    type Err = UnknownFailureReason;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFailureReason> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == name)
+            .ok_or_else(|| UnknownFailureReason(name.to_owned()))
+    }
+}
+
+/// How an attempt ended, by its worker's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Outcome {
+    Succeeded,
+    Failed {
+        failure: Failure,
+    },
+    /// The agent was ended because that was asked for.
+    Cancelled,
+}
+
+/// What can happen to a task. Each names the attempt it is about, where it is about one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Offered {
+        attempt: AttemptId,
+        worker: WorkerId,
+    },
+    Accepted {
+        attempt: AttemptId,
+    },
+    /// The offer came back before it was accepted.
+    Returned {
+        attempt: AttemptId,
+        why: ReturnReason,
+    },
+    Started {
+        attempt: AttemptId,
+    },
+    /// The lease ran out without a heartbeat.
+    ContactLost {
+        attempt: AttemptId,
+    },
+    /// A heartbeat came after all.
+    ContactRegained {
+        attempt: AttemptId,
+    },
+    /// The attempt was out of contact for so long that it is given up.
+    Lost {
+        attempt: AttemptId,
+    },
+    /// The worker's report.
+    Ended {
+        attempt: AttemptId,
+        outcome: Outcome,
+    },
+    CancelRequested,
+    /// The time a parked task waits for has come.
+    Woken,
+}
+
+impl Event {
+    /// The name kept in the event feed.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Offered { .. } => "offered",
+            Self::Accepted { .. } => "accepted",
+            Self::Returned { .. } => "returned",
+            Self::Started { .. } => "started",
+            Self::ContactLost { .. } => "contact_lost",
+            Self::ContactRegained { .. } => "contact_regained",
+            Self::Lost { .. } => "lost",
+            Self::Ended { .. } => "ended",
+            Self::CancelRequested => "cancel_requested",
+            Self::Woken => "woken",
+        }
+    }
+
+    pub const fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Self::Offered { attempt, .. }
+            | Self::Accepted { attempt }
+            | Self::Returned { attempt, .. }
+            | Self::Started { attempt }
+            | Self::ContactLost { attempt }
+            | Self::ContactRegained { attempt }
+            | Self::Lost { attempt }
+            | Self::Ended { attempt, .. } => Some(*attempt),
+            Self::CancelRequested | Self::Woken => None,
+        }
+    }
+}
+
+/// Why an offer came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum ReturnReason {
+    /// The worker said no, and why.
+    Declined { why: String },
+    /// No answer came in time.
+    Lapsed,
+}

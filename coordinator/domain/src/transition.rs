@@ -1,0 +1,211 @@
+//! The one place that says how a task moves.
+//!
+//! [`transition`] takes where a task stands and what happened, and answers with
+//! where it stands then and what is to be done about it, or says why the event
+//! cannot be. It decides; the store writes the decision down, fenced, in the
+//! transaction that read the standing; the coordinator acts after the commit.
+
+use crate::retry::Verdict;
+use crate::task::TaskState::{Cancelled, Cancelling, Failed, Leased, Parked, Queued, Running, Succeeded};
+use crate::{
+    AttemptId, AttemptState, Contact, Event, Failure, FailureReason, Lease, Outcome, ParkReason, RetryPolicy,
+    Tally, TaskState, Timestamp, WorkerId,
+};
+
+/// What the rules look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub state: TaskState,
+    pub tally: Tally,
+    pub policy: RetryPolicy,
+}
+
+/// What follows from an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub state: TaskState,
+    pub tally: Tally,
+    /// The state the attempt concerned is in from now on.
+    pub attempt: Option<(AttemptId, AttemptState)>,
+    pub effects: Vec<Effect>,
+}
+
+/// What the coordinator does once a decision is committed. Losing one costs
+/// time, never truth: each is also found again by a heartbeat or a reconciler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// There may be something to lease.
+    Schedule,
+    /// Tell the worker to end the attempt.
+    Stop { worker: WorkerId, attempt: AttemptId },
+    /// Look at parked tasks at this time.
+    WakeAt(Timestamp),
+}
+
+/// The event cannot be, and nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    #[error("the task has ended ({state})")]
+    Ended { state: &'static str },
+    #[error("attempt {attempt} is not the task's live attempt")]
+    Superseded { attempt: AttemptId },
+    #[error("`{event}` cannot happen to a task that is {state}")]
+    OutOfPlace { event: &'static str, state: &'static str },
+    #[error("the task is being cancelled")]
+    Cancelling,
+}
+
+/// Decides. See the module's words.
+pub fn transition(standing: &Standing, event: &Event, now: Timestamp) -> Result<Decision, Rejected> {
+    let state = &standing.state;
+    if state.is_terminal() {
+        return Err(match event.attempt() {
+            Some(attempt) => Rejected::Superseded { attempt },
+            None => Rejected::Ended { state: state.name() },
+        });
+    }
+    // The fence: an event about an attempt must be about the live one.
+    if let (Some(attempt), false) = (event.attempt(), matches!(event, Event::Offered { .. }))
+        && state.lease().is_none_or(|lease| lease.attempt != attempt)
+    {
+        return Err(Rejected::Superseded { attempt });
+    }
+    let out_of_place = || Rejected::OutOfPlace { event: event.name(), state: state.name() };
+    match (event, state) {
+        (Event::Offered { attempt, worker }, Queued) => Ok(offered(standing, *attempt, *worker)),
+        (Event::Woken, Parked { until, .. }) if *until <= now => {
+            Ok(standing.moved(Queued).with(Effect::Schedule))
+        }
+        (Event::CancelRequested, Queued | Parked { .. }) => Ok(standing.moved(Cancelled)),
+        (Event::CancelRequested, Leased { lease } | Running { lease }) => {
+            let stop = Effect::Stop { worker: lease.worker, attempt: lease.attempt };
+            Ok(standing.moved(Cancelling { lease: *lease }).with(stop))
+        }
+        (Event::CancelRequested, Cancelling { .. }) => Err(Rejected::Cancelling),
+        (Event::Accepted { .. }, Cancelling { .. }) => Err(Rejected::Cancelling),
+        (Event::Accepted { attempt }, Leased { lease }) if lease.contact == Contact::Offered => {
+            let held = Lease { contact: Contact::Held, ..*lease };
+            Ok(standing.moved(Leased { lease: held }).attempt(*attempt, AttemptState::Accepted))
+        }
+        (Event::Returned { attempt, .. }, Leased { lease } | Cancelling { lease })
+            if lease.contact == Contact::Offered =>
+        {
+            let back = if matches!(state, Leased { .. }) { Queued } else { Cancelled };
+            Ok(standing.moved(back).attempt(*attempt, AttemptState::Returned).with(Effect::Schedule))
+        }
+        (Event::Started { attempt }, Leased { lease }) if lease.contact != Contact::Offered => {
+            let held = Lease { contact: Contact::Held, ..*lease };
+            Ok(standing.moved(Running { lease: held }).attempt(*attempt, AttemptState::Running))
+        }
+        (Event::ContactLost { attempt }, Leased { lease } | Running { lease } | Cancelling { lease })
+            if lease.contact == Contact::Held =>
+        {
+            let away = Contact::Unreachable { since: now };
+            Ok(standing.moved(with_contact(state, away)).attempt(*attempt, AttemptState::Unreachable))
+        }
+        (Event::ContactRegained { attempt }, Leased { lease } | Running { lease } | Cancelling { lease })
+            if matches!(lease.contact, Contact::Unreachable { .. }) =>
+        {
+            let again =
+                if matches!(state, Running { .. }) { AttemptState::Running } else { AttemptState::Accepted };
+            Ok(standing.moved(with_contact(state, Contact::Held)).attempt(*attempt, again))
+        }
+        (Event::Lost { attempt }, Leased { lease } | Running { lease } | Cancelling { lease })
+            if matches!(lease.contact, Contact::Unreachable { .. }) =>
+        {
+            Ok(lost(standing, *attempt, now))
+        }
+        (Event::Ended { attempt, outcome }, Leased { lease } | Running { lease } | Cancelling { lease })
+            if lease.contact != Contact::Offered =>
+        {
+            Ok(ended(standing, *attempt, outcome, now))
+        }
+        _ => Err(out_of_place()),
+    }
+}
+
+fn offered(standing: &Standing, attempt: AttemptId, worker: WorkerId) -> Decision {
+    let lease = Lease { attempt, worker, contact: Contact::Offered };
+    let mut decision = standing.moved(Leased { lease }).attempt(attempt, AttemptState::Offered);
+    decision.tally.attempts += 1;
+    decision
+}
+
+fn lost(standing: &Standing, attempt: AttemptId, now: Timestamp) -> Decision {
+    let failure = Failure {
+        reason: FailureReason::WorkerLost,
+        message: "the worker was not heard of for longer than an attempt may be out of contact".to_owned(),
+    };
+    let next = match standing.state {
+        Cancelling { .. } => standing.moved(Cancelled),
+        _ => failed(standing, attempt, &failure, now),
+    };
+    next.attempt(attempt, AttemptState::Lost)
+}
+
+fn ended(standing: &Standing, attempt: AttemptId, outcome: &Outcome, now: Timestamp) -> Decision {
+    let cancelling = matches!(standing.state, Cancelling { .. });
+    match outcome {
+        // Work that was finished before the wish to cancel arrived is finished.
+        Outcome::Succeeded => standing.moved(Succeeded { attempt }).attempt(attempt, AttemptState::Succeeded),
+        Outcome::Cancelled if cancelling => {
+            standing.moved(Cancelled).attempt(attempt, AttemptState::Cancelled)
+        }
+        Outcome::Failed { .. } if cancelling => {
+            standing.moved(Cancelled).attempt(attempt, AttemptState::Failed)
+        }
+        Outcome::Failed { failure } => {
+            failed(standing, attempt, failure, now).attempt(attempt, AttemptState::Failed)
+        }
+        // Ended by the worker though nobody asked the coordinator: its shutdown.
+        Outcome::Cancelled => {
+            let failure = Failure {
+                reason: FailureReason::WorkerError,
+                message: "the worker ended the attempt before it was done".to_owned(),
+            };
+            failed(standing, attempt, &failure, now).attempt(attempt, AttemptState::Cancelled)
+        }
+    }
+    .with(Effect::Schedule)
+}
+
+fn failed(standing: &Standing, attempt: AttemptId, failure: &Failure, now: Timestamp) -> Decision {
+    let mut tally = standing.tally;
+    let verdict = standing.policy.judge(&mut tally, attempt, failure, now);
+    let mut decision = match verdict {
+        Verdict::RetryAt(until) => {
+            let why = ParkReason::Backoff { failure: failure.clone() };
+            standing.moved(Parked { until, why }).with(Effect::WakeAt(until))
+        }
+        Verdict::GiveUp => standing.moved(Failed { attempt, failure: failure.clone() }),
+    };
+    decision.tally = tally;
+    decision
+}
+
+fn with_contact(state: &TaskState, contact: Contact) -> TaskState {
+    match state {
+        Leased { lease } => Leased { lease: Lease { contact, ..*lease } },
+        Running { lease } => Running { lease: Lease { contact, ..*lease } },
+        Cancelling { lease } => Cancelling { lease: Lease { contact, ..*lease } },
+        other => other.clone(),
+    }
+}
+
+impl Standing {
+    fn moved(&self, state: TaskState) -> Decision {
+        Decision { state, tally: self.tally, attempt: None, effects: Vec::new() }
+    }
+}
+
+impl Decision {
+    fn attempt(mut self, attempt: AttemptId, state: AttemptState) -> Self {
+        self.attempt = Some((attempt, state));
+        self
+    }
+
+    fn with(mut self, effect: Effect) -> Self {
+        self.effects.push(effect);
+        self
+    }
+}

@@ -1,0 +1,152 @@
+//! Random histories against the rules: whatever happens in whatever order,
+//! the invariants hold.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use factory_domain::{
+    AttemptId, AttemptState, Backoff, Contact, Event, Failure, FailureReason, Outcome, RetryPolicy,
+    ReturnReason, Standing, Tally, TaskState, Timestamp, WorkerId, transition,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+fn attempt(n: u8) -> AttemptId {
+    AttemptId::from_uuid(Uuid::from_u128(u128::from(n) + 1))
+}
+
+fn worker() -> WorkerId {
+    WorkerId::from_uuid(Uuid::from_u128(7))
+}
+
+fn failure() -> impl Strategy<Value = Failure> {
+    prop::sample::select(FailureReason::ALL.to_vec())
+        .prop_map(|reason| Failure { reason, message: "it broke".into() })
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Succeeded),
+        Just(Outcome::Cancelled),
+        failure().prop_map(|failure| Outcome::Failed { failure }),
+    ]
+}
+
+/// Events about four attempts, so that most are about a wrong one.
+fn event() -> impl Strategy<Value = Event> {
+    let id = || (0u8..4).prop_map(attempt);
+    prop_oneof![
+        3 => id().prop_map(|attempt| Event::Offered { attempt, worker: worker() }),
+        3 => id().prop_map(|attempt| Event::Accepted { attempt }),
+        1 => id().prop_map(|attempt| Event::Returned { attempt, why: ReturnReason::Lapsed }),
+        3 => id().prop_map(|attempt| Event::Started { attempt }),
+        2 => id().prop_map(|attempt| Event::ContactLost { attempt }),
+        1 => id().prop_map(|attempt| Event::ContactRegained { attempt }),
+        1 => id().prop_map(|attempt| Event::Lost { attempt }),
+        2 => (id(), outcome()).prop_map(|(attempt, outcome)| Event::Ended { attempt, outcome }),
+        1 => Just(Event::CancelRequested),
+        2 => Just(Event::Woken),
+    ]
+}
+
+fn fresh(max_attempts: u32) -> Standing {
+    Standing {
+        state: TaskState::Queued,
+        tally: Tally::default(),
+        policy: RetryPolicy { max_attempts, max_infrastructure_failures: 5, backoff: Backoff::default() },
+    }
+}
+
+/// Whether the table lets this event happen here at all, written apart from the code under test.
+fn possible(state: &TaskState, event: &Event, now: Timestamp) -> bool {
+    let contact = state.lease().map(|lease| lease.contact);
+    let about_live = event.attempt().is_some() && event.attempt() == state.lease().map(|lease| lease.attempt);
+    let held = matches!(contact, Some(Contact::Held | Contact::Unreachable { .. }));
+    match event {
+        Event::Offered { .. } => *state == TaskState::Queued,
+        Event::Accepted { .. } => {
+            about_live && matches!(state, TaskState::Leased { .. }) && contact == Some(Contact::Offered)
+        }
+        Event::Returned { .. } => about_live && contact == Some(Contact::Offered),
+        Event::Started { .. } => about_live && held && matches!(state, TaskState::Leased { .. }),
+        Event::ContactLost { .. } => about_live && contact == Some(Contact::Held),
+        Event::ContactRegained { .. } | Event::Lost { .. } => {
+            about_live && matches!(contact, Some(Contact::Unreachable { .. }))
+        }
+        Event::Ended { .. } => about_live && held,
+        Event::CancelRequested => !state.is_terminal() && !matches!(state, TaskState::Cancelling { .. }),
+        Event::Woken => matches!(state, TaskState::Parked { until, .. } if *until <= now),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_rules_hold_over_any_history(
+        max_attempts in 1u32..4,
+        history in prop::collection::vec((event(), 0u64..400_000), 1..80),
+    ) {
+        let mut standing = fresh(max_attempts);
+        let mut now = Timestamp::from_millis(0);
+        let mut attempts: HashMap<AttemptId, AttemptState> = HashMap::new();
+        let mut results_accepted = 0;
+        for (event, wait) in history {
+            now = now.after(Duration::from_millis(wait));
+            // The store never issues an id twice.
+            if let Event::Offered { attempt, .. } = event && attempts.contains_key(&attempt) {
+                continue;
+            }
+            let before = standing.clone();
+            let decided = transition(&standing, &event, now);
+            prop_assert_eq!(decided.is_ok(), possible(&before.state, &event, now), "{:?} in {:?}", event, before.state);
+            let Ok(decision) = decided else { continue };
+            prop_assert!(!before.state.is_terminal(), "a terminal state moved");
+            if let Some((id, state)) = decision.attempt
+                && let Some(earlier) = attempts.insert(id, state) {
+                    prop_assert!(earlier.is_live(), "a finished attempt moved from {earlier} to {state}");
+                }
+            if matches!(decision.state, TaskState::Succeeded { .. } | TaskState::Failed { .. }) {
+                results_accepted += 1;
+            }
+            standing = Standing { state: decision.state, tally: decision.tally, policy: before.policy };
+
+            // Invariant 2: one live attempt at most, and it is the one the state names.
+            let live: Vec<_> = attempts.iter().filter(|(_, state)| state.is_live()).map(|(id, _)| *id).collect();
+            prop_assert_eq!(live.clone(), standing.state.lease().map(|lease| lease.attempt).into_iter().collect::<Vec<_>>());
+            prop_assert!(results_accepted <= 1);
+            prop_assert!(standing.tally.agent_failures <= max_attempts);
+            prop_assert!(standing.tally.infrastructure_failures <= 5);
+        }
+    }
+
+    #[test]
+    fn every_terminal_state_is_final(event in event(), failure in failure()) {
+        let now = Timestamp::from_millis(i64::MAX);
+        for state in [
+            TaskState::Succeeded { attempt: attempt(0) },
+            TaskState::Failed { attempt: attempt(0), failure: failure },
+            TaskState::Cancelled,
+        ] {
+            let standing = Standing { state, ..fresh(3) };
+            prop_assert!(transition(&standing, &event, now).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_declined_offer_costs_nothing() {
+    let now = Timestamp::from_millis(0);
+    let mut standing = fresh(1);
+    for n in 0..4 {
+        for event in [
+            Event::Offered { attempt: attempt(n), worker: worker() },
+            Event::Returned { attempt: attempt(n), why: ReturnReason::Declined { why: "disk full".into() } },
+        ] {
+            let decision = transition(&standing, &event, now).expect("accepted");
+            standing = Standing { state: decision.state, tally: decision.tally, policy: standing.policy };
+        }
+    }
+    assert_eq!(standing.state, TaskState::Queued);
+    assert_eq!((standing.tally.agent_failures, standing.tally.infrastructure_failures), (0, 0));
+}

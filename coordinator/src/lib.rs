@@ -1,0 +1,3 @@
+//! The coordinator: a durable queue, leases over streaming gRPC, an event feed and a log store.
+
+pub mod store;

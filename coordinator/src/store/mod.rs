@@ -1,0 +1,342 @@
+//! The durable state: tasks, attempts, the event feed, workers, artifacts.
+//!
+//! [`Store`] is a narrow set of verbs. Each write is one transaction in which
+//! the domain decides, the `WHERE` checks again, and the feed gets its row; the
+//! effects come back to the caller, who acts on them after the commit. Rows and
+//! SQL stay behind this trait; one conformance suite holds every store to it.
+
+pub mod sqlite;
+
+use async_trait::async_trait;
+use factory_domain::{
+    AgentKind, AttemptId, AttemptState, Backoff, Capacity, Effect, Event, Labels, LeaseTerms, Rejected,
+    Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+};
+use tokio::sync::watch;
+
+/// What the store is told once, when it opens: the durations of leases and the bounds of retries.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    pub terms: LeaseTerms,
+    pub backoff: Backoff,
+    pub max_infrastructure_failures: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { terms: LeaseTerms::default(), backoff: Backoff::default(), max_infrastructure_failures: 10 }
+    }
+}
+
+/// Verbs over the durable state. Times come in; nothing here asks a clock.
+///
+/// No method may be cancelled half-way by dropping its future: writes are handed
+/// to the writer, which finishes them whether or not someone still waits.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Accepts all of `tasks` or none, and gives each its number.
+    async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;
+
+    /// Applies one event to one task.
+    async fn apply(&self, task: TaskId, event: Event, now: Timestamp) -> Result<Applied, ApplyError>;
+
+    /// Offers queued tasks to one worker: at most `claim.capacity.free_slots` of
+    /// those whose requirements it meets, by rank. Set-wise, in one transaction.
+    async fn claim(&self, claim: Claim, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Extends the leases `worker` holds and says what becomes of each attempt it
+    /// named; an unreachable one regains contact; an attempt said to be running is
+    /// started if that word was lost. The session must be the worker's newest.
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<Vec<(AttemptId, Holding)>, StoreError>;
+
+    /// Accepts the report of an attempt's end, once. The worker is part of the fence.
+    async fn report(&self, report: ReportedAttempt, now: Timestamp) -> Result<Reported, StoreError>;
+
+    /// Applies everything that is due: offers lapsed, leases run out, lost
+    /// attempts, parked tasks whose time has come. Each is checked again in its own `WHERE`.
+    async fn apply_due(&self, now: Timestamp) -> Result<Vec<Applied>, StoreError>;
+
+    /// Gives every live lease one full term from `now`; called once after a start.
+    async fn grant_full_term(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Enters or updates a worker as of its new session.
+    async fn register_worker(&self, worker: WorkerEntry, now: Timestamp) -> Result<(), StoreError>;
+
+    async fn note_decline(&self, worker: WorkerId, why: String) -> Result<(), StoreError>;
+
+    /// Records a file already kept under the root; the same again replaces it.
+    async fn add_artifact(&self, artifact: ArtifactEntry, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Finds a task by full id, unique id prefix or short number.
+    async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError>;
+
+    async fn task(&self, id: TaskId) -> Result<Option<TaskEntry>, StoreError>;
+
+    /// The attempts of one task by number, offers that came back included.
+    async fn attempts(&self, task: TaskId) -> Result<Vec<AttemptEntry>, StoreError>;
+
+    async fn attempt(&self, id: AttemptId) -> Result<Option<AttemptEntry>, StoreError>;
+
+    /// Newest first. Prompts are not loaded.
+    async fn list(&self, filter: ListFilter) -> Result<Vec<TaskEntry>, StoreError>;
+
+    /// The feed after `cursor`, oldest first; of `tasks` only, where it is not empty.
+    async fn events_after(
+        &self,
+        cursor: u64,
+        tasks: &[TaskId],
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>, StoreError>;
+
+    /// The feed's newest committed cursor; changes with every commit that adds events.
+    fn feed(&self) -> watch::Receiver<u64>;
+
+    async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError>;
+
+    async fn artifacts(&self, attempt: AttemptId) -> Result<Vec<ArtifactEntry>, StoreError>;
+
+    /// The earliest time at which [`Store::apply_due`] has something to do.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Tasks that have not ended.
+    async fn live_count(&self) -> Result<u64, StoreError>;
+
+    /// Stops the writer after what it has been given, and checkpoints.
+    async fn close(&self);
+}
+
+/// The store could not do its work. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the disk of the factory's root is full; free some space and try again")]
+    Full(#[source] sqlx::Error),
+    #[error("the database cannot be written")]
+    ReadOnly(#[source] sqlx::Error),
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+    #[error("the database holds something this release cannot read: {0}")]
+    Corrupt(String),
+    #[error("the store is closing")]
+    Closed,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    #[error("idempotency key `{key}` of task {index} was used before for a different task ({existing})")]
+    KeyReused { index: usize, key: String, existing: TaskId },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("there is no task {0}")]
+    NoSuchTask(TaskId),
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error("there is no task `{0}`")]
+    NotFound(String),
+    #[error("`{name}` is the beginning of several task ids; give more of it")]
+    Ambiguous { name: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Minted by the caller.
+    pub id: TaskId,
+    pub spec: TaskSpec,
+    pub idempotency_key: Option<String>,
+    pub retry_of: Option<TaskId>,
+    /// W3C trace context of the submit.
+    pub traceparent: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    pub id: TaskId,
+    pub number: u64,
+    /// The task was there before, under the same key and with the same spec.
+    pub existed: bool,
+}
+
+/// An event that is now part of the task's history.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub task: TaskId,
+    pub state: TaskState,
+    pub effects: Vec<Effect>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub worker: WorkerId,
+    pub session: SessionId,
+    pub capacity: Capacity,
+    /// Tasks this worker declined lately.
+    pub except: Vec<TaskId>,
+    /// Fresh ids, one for each free slot.
+    pub attempt_ids: Vec<AttemptId>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub task: TaskId,
+    pub number: u64,
+    pub attempt: AttemptId,
+    pub attempt_number: u32,
+    pub spec: TaskSpec,
+    pub traceparent: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    pub worker: WorkerId,
+    pub session: SessionId,
+    /// The attempts held, and whether each says that its agent was started.
+    pub held: Vec<Held>,
+    pub free_disk: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    pub started: bool,
+}
+
+/// What a worker is told of an attempt it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    CarryOn,
+    Cancel,
+    Superseded,
+}
+
+#[derive(Debug, Clone)]
+pub struct ReportedAttempt {
+    pub worker: WorkerId,
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    pub digest: [u8; 32],
+    pub report: Report,
+}
+
+#[derive(Debug, Clone)]
+pub enum Reported {
+    Accepted(Applied),
+    Duplicate,
+    Superseded,
+}
+
+#[derive(Debug, Clone)]
+pub struct WorkerEntry {
+    pub id: WorkerId,
+    pub session: SessionId,
+    pub name: String,
+    pub version: String,
+    pub labels: Labels,
+    pub agents: Vec<AgentVersion>,
+    pub slots: u32,
+    /// Bytes.
+    pub free_disk: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AgentVersion {
+    pub kind: AgentKind,
+    pub version: String,
+}
+
+/// A worker as the store knows it. Whether it is connected is not known here.
+#[derive(Debug, Clone)]
+pub struct WorkerRow {
+    pub entry: WorkerEntry,
+    /// Live attempts.
+    pub busy: u32,
+    pub registered_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    pub last_decline: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TaskEntry {
+    pub id: TaskId,
+    pub number: u64,
+    pub spec: TaskSpec,
+    pub state: TaskState,
+    pub tally: Tally,
+    /// Name of the worker that holds or held the deciding attempt.
+    pub worker_name: Option<String>,
+    pub submitted_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub retry_of: Option<TaskId>,
+    pub retried_as: Option<TaskId>,
+    /// Of the deciding attempt.
+    pub report: Option<Report>,
+}
+
+#[derive(Debug, Clone)]
+pub struct AttemptEntry {
+    pub id: AttemptId,
+    pub task: TaskId,
+    pub number: u32,
+    pub state: AttemptState,
+    pub worker: WorkerId,
+    pub worker_name: String,
+    pub offered_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub report: Option<Report>,
+    pub returned_because: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// State names as in [`TaskState::NAMES`]; empty: all.
+    pub states: Vec<&'static str>,
+    pub repo: Option<String>,
+    pub labels: Labels,
+    /// Only tasks with a smaller number: where the page before ended.
+    pub before: Option<u64>,
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct FeedEvent {
+    pub cursor: u64,
+    pub at: Timestamp,
+    pub task: TaskId,
+    pub number: u64,
+    pub attempt: Option<AttemptId>,
+    pub attempt_number: Option<u32>,
+    /// [`Event::name`], or `submitted`.
+    pub kind: String,
+    pub state: TaskState,
+    pub worker_name: Option<String>,
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactEntry {
+    pub attempt: AttemptId,
+    pub kind: ArtifactKind,
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArtifactKind {
+    Patch,
+    Bundle,
+    File,
+}
