@@ -1,0 +1,56 @@
+//! Which processes are alive, and whose they are.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A live process, as a failed assertion shows it.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub pid: i32,
+    pub command: String,
+}
+
+/// The agent's processes of an attempt, found by the variable each inherits. The shim carries it
+/// too; it owns the agent and is none of its processes.
+pub fn of_attempt(attempt: &str) -> Vec<Process> {
+    let marker = format!("FACTORY_ATTEMPT_ID={attempt}");
+    let carries = |environ: &[u8]| environ.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes());
+    all()
+        .filter(|(process, environ)| carries(environ) && !is_shim(process))
+        .map(|(process, _)| process)
+        .collect()
+}
+
+fn is_shim(process: &Process) -> bool {
+    process.command.split(' ').nth(1) == Some("shim")
+}
+
+/// Ends whatever still runs with `folder` in its environment.
+pub(super) fn kill_all_of(folder: &Path) {
+    let needle = folder.as_os_str().as_bytes();
+    for (process, environ) in all() {
+        let ours = environ.windows(needle.len()).any(|window| window == needle);
+        if let (true, Some(pid)) = (ours, Pid::from_raw(process.pid)) {
+            // It may have ended since: that is what is wanted.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Every other process that can be read, zombies excepted: they have no environment left.
+fn all() -> impl Iterator<Item = (Process, Vec<u8>)> {
+    let own = std::process::id();
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(move |entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        if u32::try_from(pid) == Ok(own) {
+            return None;
+        }
+        let environ = fs::read(entry.path().join("environ")).ok()?;
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
+        Some((Process { pid, command }, environ))
+    })
+}

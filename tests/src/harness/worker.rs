@@ -1,0 +1,130 @@
+//! A worker on a root of its own, as on a host of its own.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use super::binaries;
+use super::coordinator::Coordinator;
+use super::daemon::{Daemon, Program};
+use super::host::Host;
+
+pub struct Worker {
+    host: Host,
+    setup: WorkerSetup,
+    url: String,
+    daemon: Daemon,
+}
+
+#[derive(Clone)]
+pub struct WorkerSetup {
+    pub name: String,
+    pub slots: u32,
+    pub labels: Vec<String>,
+    pub token: Option<String>,
+    /// Variables of the daemon's environment, handed on to agents by name.
+    pub passed: Vec<(String, String)>,
+    /// Variables of the daemon's environment alone.
+    pub environment: Vec<(String, OsString)>,
+}
+
+impl WorkerSetup {
+    pub fn named(name: &str, slots: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            slots,
+            labels: Vec::new(),
+            token: None,
+            passed: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    pub fn label(mut self, pair: &str) -> Self {
+        self.labels.push(pair.to_owned());
+        self
+    }
+
+    pub fn pass(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.passed.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn root(&self, host: &Host) -> PathBuf {
+        host.path().join(&self.name)
+    }
+
+    fn program(&self, host: &Host, url: &str) -> Program {
+        let mut environment = host.environment();
+        environment.insert("AGENT_FACTORY_DIRPATH".into(), self.root(host).into());
+        environment.insert("FACTORY_URL".into(), url.into());
+        if let Some(token) = &self.token {
+            environment.insert("FACTORY_AUTH_TOKEN".into(), token.into());
+        }
+        let mut args: Vec<OsString> =
+            vec!["--name".into(), self.name.clone().into(), "--slots".into(), self.slots.to_string().into()];
+        for pair in &self.labels {
+            args.extend(["--label".into(), pair.into()]);
+        }
+        for (name, value) in &self.passed {
+            environment.insert(name.into(), value.into());
+            args.extend(["--pass-env".into(), name.into()]);
+        }
+        for (name, value) in &self.environment {
+            environment.insert(name.into(), value.clone());
+        }
+        Program {
+            path: binaries::path("factory-worker"),
+            args,
+            environment,
+            log: host.path().join(format!("{}.log", self.name)),
+        }
+    }
+}
+
+impl Worker {
+    /// Starts it and waits until it is connected.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(host: &Host, coordinator: &Coordinator, setup: WorkerSetup) -> Self {
+        let url = coordinator.url().to_owned();
+        let daemon = Daemon::start(host, setup.program(host, &url)).await.expect("the worker starts");
+        Self { host: host.clone(), setup, url, daemon }
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.setup.root(&self.host)
+    }
+
+    /// Where an attempt's worktree is, while it is.
+    pub fn workspace(&self, attempt: &str) -> PathBuf {
+        self.root().join(Path::new("workspaces")).join(attempt)
+    }
+
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+
+    pub async fn kill9(&mut self) {
+        self.daemon.kill9().await;
+    }
+
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.daemon.terminate().await
+    }
+
+    /// Starts it again after its end, on the same root.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_again(&mut self) {
+        let program = self.setup.program(&self.host, &self.url);
+        self.daemon = Daemon::start(&self.host, program).await.expect("the worker starts again");
+    }
+}
