@@ -16,6 +16,8 @@
 //! # Ok(()) }
 //! ```
 
+pub mod follow;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
