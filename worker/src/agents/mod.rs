@@ -1,0 +1,117 @@
+//! The agents the worker can drive, one adapter a file.
+//!
+//! An adapter says how its agent is started and what its output means. It never
+//! starts anything but a probe: the attempt's processes belong to the shim. A
+//! fourth agent is one more file here, its kind in the domain, and a line in `all`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use factory_domain::{AgentKind, AttemptId, Failure, Outcome, TaskId, TaskSpec, Usage};
+use factory_proto::v1::LogStream;
+use uuid::Uuid;
+
+use crate::environment::Environment;
+use crate::shim::Exit;
+
+/// How one kind of agent is found, started and understood.
+#[async_trait]
+pub trait Agent: Send + Sync {
+    fn kind(&self) -> AgentKind;
+
+    /// Is it here and usable? Cheap: nothing is spent and nothing is sent.
+    async fn probe(&self) -> Result<AgentVersion, Unavailable>;
+
+    /// The process to start for a job. `job.agent_home` and `job.workspace` exist.
+    fn launch(&self, job: &Job) -> Result<Launch, LaunchError>;
+
+    /// Reads what the agent of this job prints.
+    fn transcript(&self, job: &Job) -> Box<dyn Transcript>;
+}
+
+/// An agent found usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentVersion {
+    /// As the program says itself; empty where it does not.
+    pub version: String,
+    /// Something the operator should know and may want to change.
+    pub warning: Option<String>,
+}
+
+/// An agent that cannot be offered, and why: the thing, the cause, the next step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// A job that cannot be turned into a process.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error("the task gives the agent `command` no program to run")]
+    NoProgram,
+}
+
+/// One attempt, as its agent's adapter sees it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    /// Counted from 1.
+    pub attempt_number: u32,
+    pub spec: TaskSpec,
+    /// The agent's working directory.
+    pub workspace: PathBuf,
+    /// A directory of this attempt's own, for the agent's settings and its session files.
+    pub agent_home: PathBuf,
+    /// The conversation's id, chosen before the start so that it is known whatever happens.
+    pub session: Uuid,
+    /// W3C trace context; may be empty.
+    pub traceparent: String,
+}
+
+/// A process to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The program and its arguments; never holds a secret, since anyone on the host can read it.
+    pub argv: Vec<OsString>,
+    /// All of the agent's environment.
+    pub env: BTreeMap<OsString, OsString>,
+    pub stdin: Vec<u8>,
+}
+
+/// Reads an agent's output line by line and says at the end what came of it.
+pub trait Transcript: Send {
+    /// One whole line, its pieces joined.
+    fn record(&mut self, stream: LogStream, line: &[u8]);
+
+    /// Something was seen that cannot get better: end the agent now, and this is why.
+    fn give_up(&self) -> Option<Failure>;
+
+    /// The verdict, once the process has ended. An agent that was stopped before it
+    /// was done comes out as [`Outcome::Cancelled`]; who stopped it knows the true reason.
+    fn conclude(self: Box<Self>, exit: &Exit) -> Conclusion;
+}
+
+/// What came of an agent's run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conclusion {
+    pub outcome: Outcome,
+    /// The agent's closing words.
+    pub result_text: String,
+    pub usage: Usage,
+    pub agent_session: Option<String>,
+}
+
+/// Which agents there are on this host, and what they may have of its environment.
+#[derive(Debug, Clone)]
+pub struct AgentsConfig {
+    /// The `claude` to run; `None`: the one on PATH.
+    pub claude: Option<PathBuf>,
+    /// What starts the scripted agent: this program with these arguments.
+    pub scripted: Vec<OsString>,
+    /// What agents' environments are made from.
+    pub environment: Environment,
+}
