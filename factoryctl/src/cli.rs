@@ -1,0 +1,450 @@
+//! What can be typed: clap types and their help, nothing that acts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use factory_domain::{AgentKind, Labels, TaskState};
+
+use crate::render::Format;
+use crate::watch::WatchCursor;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a task ended failed or cancelled, or the command itself failed
+  2    wrong usage, or input that was refused
+  3    not found
+  4    the coordinator is unreachable
+  5    refused: token, or a conflict with the present state
+  130  interrupted";
+
+/// Hands coding tasks to agents on many hosts, and shows what becomes of them.
+#[derive(Debug, Parser)]
+#[command(name = "factoryctl", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The coordinator [default: http://127.0.0.1:8100]
+    #[arg(long, global = true, env = "FACTORY_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// Bearer token; other users of this host can read it in the process list, so prefer the variable or --token-file
+    #[arg(long, global = true, env = "FACTORY_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// A file whose first line is the bearer token
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How data is printed on stdout: for people, as one JSON value, or one JSON object a line
+    #[arg(short = 'o', long = "format", global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// On a terminal that takes colours, unless NO_COLOR is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Submit(Box<Submit>),
+    Status(Status),
+    Watch(Watch),
+    Logs(Logs),
+    Result(ResultArgs),
+    Diff(Diff),
+    Cancel(Cancel),
+    Retry(Retry),
+    Workers(Workers),
+    Completions(Completions),
+    /// Print the version
+    Version,
+}
+
+/// Submit a task; prints its id
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl submit \"Fix the flaky login test\"
+  factoryctl submit -f task.md --repo octo/app --base develop --label gpu=no
+  git log -1 --format=%B | factoryctl submit - --title \"Finish what this commit began\"
+  factoryctl submit --agent command --timeout 10m -- make test")]
+pub struct Submit {
+    #[command(flatten)]
+    pub task: TaskArgs,
+    /// Watch the task to its end
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// A task as typed. What is left out is for the coordinator to choose.
+#[derive(Debug, Args)]
+pub struct TaskArgs {
+    /// What the agent is to do; `-` reads it from stdin
+    #[arg(value_name = "PROMPT")]
+    pub prompt: Vec<String>,
+    /// Read the prompt from a file; `-` is stdin
+    #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "prompt")]
+    pub file: Option<PathBuf>,
+    /// One line for people [default: the prompt's first line]
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// A path, a URL or owner/name on GitHub [default: the repository of the current directory]
+    #[arg(long, value_name = "REPO", conflicts_with = "no_repo", allow_hyphen_values = true)]
+    pub repo: Option<String>,
+    /// Work in an empty workspace
+    #[arg(long)]
+    pub no_repo: bool,
+    /// Branch, tag or commit to start from [default: the repository's default branch]
+    #[arg(long, value_name = "REVISION", allow_hyphen_values = true)]
+    pub base: Option<String>,
+    /// Branch to work on [default: factory/<short id>-<title>]
+    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
+    pub branch: Option<String>,
+    /// Which agent does the work [default: claude]
+    #[arg(long, value_name = "AGENT", value_parser = PossibleValuesParser::new(AgentKind::ALL.map(AgentKind::as_str)))]
+    pub agent: Option<String>,
+    /// The model the agent uses [default: the agent's own]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Higher goes first, from -1000 to 1000 [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub priority: Option<i32>,
+    /// A label the worker must have; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = Labels::parse_pair)]
+    pub labels: Vec<(String, String)>,
+    /// Tries in all [default: 3]
+    #[arg(long, value_name = "N")]
+    pub max_attempts: Option<u32>,
+    /// End the agent after so long in all, such as 90s, 5m or 1h30m [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// End the agent after so long without a line from it [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub idle_timeout: Option<Duration>,
+    /// US dollars one attempt may spend, such as 1.50 [default: no limit]
+    #[arg(long = "budget-usd", value_name = "DOLLARS", value_parser = micro_usd)]
+    pub budget: Option<MicroUsd>,
+    /// Turns the agent may take [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub max_turns: Option<u32>,
+    /// What becomes of the commits [default: branch]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub deliver: Option<Deliver>,
+    /// What becomes of changes the agent did not commit [default: commit]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub leftovers: Option<Leftovers>,
+    /// An executable in the repository to run before the agent, relative to its root
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    pub setup: Option<String>,
+    /// End the set-up after so long [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub setup_timeout: Option<Duration>,
+    /// Let the repository's own agent settings (hooks, MCP servers, CLAUDE.md) take effect
+    #[arg(long)]
+    pub trust_repo: bool,
+    /// The same key with the same task submits it once only
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Program and arguments of `--agent command`; no shell reads them
+    #[arg(last = true, value_name = "ARGV")]
+    pub argv: Vec<String>,
+}
+
+/// Millionths of a US dollar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MicroUsd(pub u64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deliver {
+    /// Push the branch to the origin
+    Branch,
+    /// Push nothing; the commits are kept as a bundle
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Leftovers {
+    /// Commit them on the branch
+    Commit,
+    /// Leave them in the worktree, which is kept
+    Keep,
+    Discard,
+}
+
+/// List the tasks, newest first, or show one in full
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl status
+  factoryctl status --state running --state queued
+  factoryctl status 42
+  factoryctl status -o jsonl | jq -r 'select(.state == \"failed\").id'")]
+pub struct Status {
+    /// A task's number, its id or the beginning of its id
+    #[arg(value_name = "TASK", conflicts_with_all = ["states", "repo", "labels", "limit", "page_token"])]
+    pub task: Option<String>,
+    /// Only tasks in this state; repeatable
+    #[arg(long = "state", value_name = "STATE", value_parser = PossibleValuesParser::new(TaskState::NAMES))]
+    pub states: Vec<String>,
+    /// Only tasks of this repository, named as at submit
+    #[arg(long, value_name = "REPO")]
+    pub repo: Option<String>,
+    /// Only tasks that ask for this label; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = Labels::parse_pair)]
+    pub labels: Vec<(String, String)>,
+    /// How many at most, up to 1000 [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
+    /// Go on where an earlier list ended
+    #[arg(long, value_name = "TOKEN")]
+    pub page_token: Option<String>,
+}
+
+/// Follow tasks live, until they end
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl watch 42
+  factoryctl watch 42 43 44
+  factoryctl watch --all
+  factoryctl watch 42 --raw | jq .
+  factoryctl watch 42 --since 118,42=1.37   go on where an earlier watch stopped")]
+pub struct Watch {
+    /// Numbers, ids or beginnings of ids
+    #[arg(value_name = "TASK", required_unless_present = "all", conflicts_with = "all")]
+    pub tasks: Vec<String>,
+    /// Every task, from now on; until interrupted
+    #[arg(long)]
+    pub all: bool,
+    /// Print the agent's own output lines, unchanged
+    #[arg(long, conflicts_with = "format")]
+    pub raw: bool,
+    /// Print only what came after this cursor, as an earlier watch gave it
+    #[arg(long, value_name = "CURSOR")]
+    pub since: Option<WatchCursor>,
+}
+
+/// Print what an agent printed
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl logs 42
+  factoryctl logs 42 --tail 20 --follow
+  factoryctl logs 42 --attempt 1 --raw > attempt-1.jsonl")]
+pub struct Logs {
+    /// A task's number, its id or the beginning of its id
+    pub task: String,
+    /// Which attempt, counted from 1 [default: the latest]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempt: Option<u32>,
+    /// Only the last so many records
+    #[arg(long, value_name = "N")]
+    pub tail: Option<u32>,
+    /// Go on until the task has ended
+    #[arg(long)]
+    pub follow: bool,
+    /// Print the agent's own output lines, unchanged
+    #[arg(long, conflicts_with = "format")]
+    pub raw: bool,
+}
+
+/// Print an agent's closing words, or fetch what it left
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl result 42
+  factoryctl result 42 --files                     list the files of a task without a repository
+  factoryctl result 42 --files --output ./fetched  and fetch them
+  factoryctl result 42 --bundle work.bundle        the commits, where the origin did not take them")]
+pub struct ResultArgs {
+    /// A task's number, its id or the beginning of its id
+    pub task: String,
+    /// List the files that a task without a repository left
+    #[arg(long, conflicts_with = "bundle")]
+    pub files: bool,
+    /// With --files: fetch them into this directory
+    #[arg(long, value_name = "DIR", requires = "files")]
+    pub output: Option<PathBuf>,
+    /// Fetch the commits as a git bundle; `-` is stdout
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+}
+
+/// Print the change an agent made
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl diff 42
+  factoryctl diff 42 | git apply
+  factoryctl diff 42 -o json     commits and counts alone")]
+pub struct Diff {
+    /// A task's number, its id or the beginning of its id
+    pub task: String,
+}
+
+/// End tasks, whatever they are doing
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl cancel 42 43
+  factoryctl cancel 42 --wait")]
+pub struct Cancel {
+    /// Numbers, ids or beginnings of ids
+    #[arg(required = true, value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// Return only when they have ended
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Submit an ended task again, as a new one; prints its id
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl retry 42
+  factoryctl retry 42 --watch")]
+pub struct Retry {
+    /// A task's number, its id or the beginning of its id
+    pub task: String,
+    /// Watch the new task to its end
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// The hosts that run agents
+#[derive(Debug, Args)]
+pub struct Workers {
+    #[command(subcommand)]
+    pub command: Option<WorkersCommand>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Subcommand)]
+pub enum WorkersCommand {
+    /// List the workers: whether they are connected, how busy, what they offer
+    #[default]
+    List,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl completions bash > ~/.local/share/bash-completion/completions/factoryctl
+  factoryctl completions zsh > ~/.zfunc/_factoryctl
+  factoryctl completions fish > ~/.config/fish/completions/factoryctl.fish")]
+pub struct Completions {
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "is not a duration such as 90s, 5m or 1h30m".to_owned())?;
+    Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
+}
+
+fn micro_usd(text: &str) -> Result<MicroUsd, String> {
+    let dollars: f64 =
+        text.trim_start_matches('$').parse().map_err(|_| "is not an amount such as 1.50".to_owned())?;
+    if !(dollars > 0.0 && dollars <= 1e9) {
+        return Err("must be more than nothing, and at most a billion".to_owned());
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
+    Ok(MicroUsd((dollars * 1e6).round() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("factoryctl").chain(line.split(' ')))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_with_a_line_about_it() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+        }
+    }
+
+    #[test]
+    fn durations_and_money_are_read_as_people_write_them() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("90").is_err());
+        assert!(duration("-5m").is_err());
+        assert_eq!(micro_usd("1.50"), Ok(MicroUsd(1_500_000)));
+        for bad in ["0", "-1", "NaN", "inf", "x"] {
+            assert!(micro_usd(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_command_agents_argv_follows_two_dashes() {
+        let Ok(Cli { command: Command::Submit(submit), .. }) =
+            parse("submit --agent command the prompt -- make -j 4 test")
+        else {
+            panic!("not a submit");
+        };
+        assert_eq!(submit.task.prompt, ["the", "prompt"]);
+        assert_eq!(submit.task.argv, ["make", "-j", "4", "test"]);
+    }
+
+    #[test]
+    fn hostile_names_reach_the_checks_instead_of_being_taken_for_options() {
+        let Ok(Cli { command: Command::Submit(submit), .. }) =
+            parse("submit x --base --upload-pack=x --branch -D")
+        else {
+            panic!("not a submit");
+        };
+        assert_eq!(submit.task.base.as_deref(), Some("--upload-pack=x"));
+        assert_eq!(submit.task.branch.as_deref(), Some("-D"));
+    }
+
+    #[test]
+    fn unknown_states_agents_and_labels_are_usage_errors_that_list_what_is_known() {
+        for (line, listed) in [
+            ("status --state bogus", "queued, leased, running"),
+            ("submit x --agent nobody", "claude, command, scripted"),
+            ("submit x --label gpu", "KEY=VALUE"),
+            ("watch", "<TASK>"),
+            ("watch 1 --since x", "cursor"),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(listed), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn workers_alone_lists_them() {
+        let Ok(Cli { command: Command::Workers(workers), .. }) = parse("workers") else {
+            panic!("not workers");
+        };
+        assert!(workers.command.is_none());
+    }
+}

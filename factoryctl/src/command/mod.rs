@@ -1,0 +1,57 @@
+//! What each command does: one file a command.
+
+mod shell_completions;
+mod task_cancel;
+mod task_diff;
+mod task_logs;
+mod task_result;
+mod task_retry;
+mod task_status;
+mod task_submit;
+mod task_watch;
+mod workers_list;
+
+use factory_proto::client::Client;
+use factory_proto::v1;
+
+use crate::cli::{Cli, Command, WorkersCommand};
+use crate::connect::Connection;
+use crate::exit::{CommandError, Exit};
+use crate::render::Console;
+
+/// Runs what was typed.
+pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Submit(args) => task_submit::run(global, console, *args).await,
+        Command::Status(args) => task_status::run(&Connection::open(global).await?, console, args).await,
+        Command::Watch(args) => task_watch::run(Connection::open(global).await?, console, args).await,
+        Command::Logs(args) => task_logs::run(&Connection::open(global).await?, console, args).await,
+        Command::Result(args) => task_result::run(&Connection::open(global).await?, console, args).await,
+        Command::Diff(args) => task_diff::run(&Connection::open(global).await?, console, args).await,
+        Command::Cancel(args) => task_cancel::run(&Connection::open(global).await?, console, args).await,
+        Command::Retry(args) => task_retry::run(Connection::open(global).await?, console, args).await,
+        Command::Workers(workers) => match workers.command.unwrap_or_default() {
+            WorkersCommand::List => workers_list::run(&Connection::open(global).await?, console).await,
+        },
+        Command::Completions(args) => shell_completions::run(console, &args),
+        Command::Version => version(console),
+    }
+}
+
+fn version(console: Console) -> Result<Exit, CommandError> {
+    let version = env!("CARGO_PKG_VERSION");
+    if console.for_people() {
+        console.line(format_args!("factoryctl {version}"))?;
+    } else {
+        console.value(&serde_json::json!({ "name": "factoryctl", "version": version }))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// One task with its attempts.
+async fn get_task(client: &Client, name: &str) -> Result<(v1::Task, Vec<v1::Attempt>), CommandError> {
+    let request = client.request(v1::GetRequest { task: name.to_owned() });
+    let reply = client.tasks().get(request).await?.into_inner();
+    Ok((reply.task.unwrap_or_default(), reply.attempts))
+}

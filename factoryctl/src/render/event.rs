@@ -1,0 +1,69 @@
+//! One event as one line.
+
+use factory_proto::v1;
+use factory_proto::v1::TaskState;
+
+use crate::render::task::state_style;
+use crate::render::{plain, units};
+
+/// What happened, in a few words; without time and task, which the caller puts before it.
+pub fn sentence(event: &v1::Event) -> String {
+    let style = state_style(event.state());
+    let state = event.state().name();
+    let on = if event.worker_name.is_empty() {
+        String::new()
+    } else {
+        format!(" on {}", plain::line(&event.worker_name))
+    };
+    let attempt = match event.attempt_number {
+        0 => String::new(),
+        n => format!("attempt {n}"),
+    };
+    match event.kind.as_str() {
+        "submitted" => format!("{style}{state}{style:#}"),
+        "offered" => format!("{style}{state}{style:#} · {attempt}, offered{on}"),
+        "accepted" => format!("{style}preparing{style:#} · {attempt}{on}"),
+        "started" => format!("{style}{state}{style:#} · {attempt}{on}"),
+        "returned" => format!("{style}{state}{style:#} · the offer came back{}", because(event)),
+        "contact_lost" => {
+            format!("{style}unreachable{style:#} · nothing heard{}; the agent may still run", of(event))
+        }
+        "contact_regained" => format!("{style}{state}{style:#} · heard of again{on}"),
+        "cancel_requested" => format!("{style}{state}{style:#} · someone asked for its end"),
+        "woken" => format!("{style}{state}{style:#} · again"),
+        "ended" | "lost" => ended(event, &attempt),
+        other => format!("{style}{state}{style:#} · {}{}", plain::line(other), because(event)),
+    }
+}
+
+fn ended(event: &v1::Event, attempt: &str) -> String {
+    let style = state_style(event.state());
+    let state = event.state().name();
+    match event.state() {
+        TaskState::Parked => {
+            let pause = units::span(event.wake_at_ms - event.at_ms);
+            format!("{style}{attempt} failed{style:#}{}; next try in {pause}", because(event))
+        }
+        TaskState::Queued => format!("{style}{attempt} ended{style:#}{}; tried again", because(event)),
+        TaskState::Failed => format!("{style}{state}{style:#}{}", because(event)),
+        _ => format!("{style}{state}{style:#}"),
+    }
+}
+
+fn of(event: &v1::Event) -> String {
+    if event.worker_name.is_empty() {
+        String::new()
+    } else {
+        format!(" of {}", plain::line(&event.worker_name))
+    }
+}
+
+fn because(event: &v1::Event) -> String {
+    match (&event.failure, event.detail.as_str()) {
+        (Some(failure), _) => {
+            format!(" ({}: {})", plain::line(&failure.reason), plain::line(&failure.message))
+        }
+        (None, "") => String::new(),
+        (None, detail) => format!(" ({})", plain::line(detail)),
+    }
+}

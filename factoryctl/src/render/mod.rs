@@ -1,0 +1,15 @@
+//! How things look: one file a kind of thing. Nothing here talks to a coordinator.
+
+pub mod advice;
+pub mod console;
+pub mod diff;
+pub mod event;
+pub mod json;
+pub mod plain;
+pub mod summary;
+pub mod table;
+pub mod task;
+pub mod transcript;
+pub mod units;
+
+pub use console::{Console, Format};

@@ -1,0 +1,156 @@
+//! Tables: columns without borders, so that they read well and cut well.
+
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, TableStyle};
+use factory_proto::v1;
+use factory_proto::v1::TaskState;
+
+use crate::render::{Console, plain, units};
+
+/// An empty table with `header`, as wide as the terminal allows.
+pub fn new(console: Console, header: &[&str]) -> Table {
+    let mut table = Table::new();
+    let width = table.width();
+    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+    if console.colored() {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    if console.on_terminal()
+        && let Some(width) = width
+    {
+        table.set_width(width);
+    }
+    table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    table
+}
+
+/// A state in its colour.
+pub fn state(state: TaskState) -> Cell {
+    Cell::new(state.name()).fg(state_color(state))
+}
+
+fn state_color(state: TaskState) -> Color {
+    match state {
+        TaskState::Unspecified | TaskState::Queued => Color::Grey,
+        TaskState::Leased | TaskState::Running => Color::Cyan,
+        TaskState::Cancelling | TaskState::Parked => Color::Yellow,
+        TaskState::Succeeded => Color::Green,
+        TaskState::Failed => Color::Red,
+        TaskState::Cancelled => Color::Magenta,
+    }
+}
+
+pub fn tasks(console: Console, tasks: &[v1::Task], now_ms: i64) -> Table {
+    let mut table =
+        new(console, &["TASK", "STATE", "TITLE", "AGENT", "WORKER", "AGE", "TIME", "CHANGE", "COST"]);
+    for task in tasks {
+        let spec = task.spec.clone().unwrap_or_default();
+        let report = task.report.clone().unwrap_or_default();
+        table.add_row([
+            Cell::new(task.number),
+            state(task.state()),
+            Cell::new(plain::shorten(&plain::line(&spec.title), 60)),
+            Cell::new(spec.agent),
+            Cell::new(plain::line(&worker(task))),
+            Cell::new(units::age(task.submitted_at_ms, now_ms)),
+            Cell::new(duration(task, now_ms)),
+            Cell::new(units::diff_stat(&report.diff_stat.unwrap_or_default())),
+            Cell::new(cost(&report.usage.unwrap_or_default())),
+        ]);
+    }
+    table
+}
+
+fn worker(task: &v1::Task) -> String {
+    if task.unreachable { format!("{} (unreachable)", task.worker_name) } else { task.worker_name.clone() }
+}
+
+/// From submit to end, or to now; nothing before a worker has it.
+fn duration(task: &v1::Task, now_ms: i64) -> String {
+    match task.ended_at_ms {
+        0 if task.attempts == 0 => String::new(),
+        0 => units::span(now_ms - task.submitted_at_ms),
+        ended => units::span(ended - task.submitted_at_ms),
+    }
+}
+
+fn cost(usage: &v1::Usage) -> String {
+    if usage.cost_micro_usd == 0 { String::new() } else { units::money(usage.cost_micro_usd) }
+}
+
+pub fn attempts(console: Console, attempts: &[v1::Attempt], now_ms: i64) -> Table {
+    let mut table = new(console, &["ATTEMPT", "STATE", "WORKER", "STARTED", "TIME", "TURNS", "COST", "NOTE"]);
+    for attempt in attempts {
+        let report = attempt.report.clone().unwrap_or_default();
+        let usage = report.usage.unwrap_or_default();
+        let note = match &report.failure {
+            Some(failure) => format!("{}: {}", failure.reason, failure.message),
+            None => attempt.returned_because.clone(),
+        };
+        table.add_row([
+            Cell::new(attempt.number),
+            Cell::new(&attempt.state).fg(attempt_color(&attempt.state)),
+            Cell::new(plain::line(&attempt.worker_name)),
+            Cell::new(if attempt.started_at_ms == 0 {
+                String::new()
+            } else {
+                units::clock(attempt.started_at_ms)
+            }),
+            Cell::new(attempt_time(attempt, now_ms)),
+            Cell::new(if usage.turns == 0 { String::new() } else { usage.turns.to_string() }),
+            Cell::new(cost(&usage)),
+            Cell::new(plain::shorten(&plain::line(&note), 100)),
+        ]);
+    }
+    table
+}
+
+fn attempt_time(attempt: &v1::Attempt, now_ms: i64) -> String {
+    let from = if attempt.started_at_ms == 0 { attempt.offered_at_ms } else { attempt.started_at_ms };
+    let to = if attempt.ended_at_ms == 0 { now_ms } else { attempt.ended_at_ms };
+    units::span(to - from)
+}
+
+fn attempt_color(state: &str) -> Color {
+    match state {
+        "succeeded" => Color::Green,
+        "failed" | "lost" => Color::Red,
+        "cancelled" => Color::Magenta,
+        "unreachable" | "returned" => Color::Yellow,
+        _ => Color::Cyan,
+    }
+}
+
+pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
+    let mut table = new(
+        console,
+        &["WORKER", "STATE", "BUSY", "AGENTS", "LABELS", "FREE DISK", "VERSION", "SEEN", "LAST DECLINE"],
+    );
+    for worker in workers {
+        let connected = if worker.connected {
+            Cell::new("connected").fg(Color::Green)
+        } else {
+            Cell::new("away").fg(Color::Yellow)
+        };
+        let agents: Vec<_> = worker
+            .agents
+            .iter()
+            .map(|agent| format!("{} {}", agent.name, agent.version).trim_end().to_owned())
+            .collect();
+        let mut labels: Vec<_> = worker.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        labels.sort();
+        table.add_row([
+            Cell::new(plain::line(&worker.name)),
+            connected,
+            Cell::new(format!("{}/{}", worker.busy, worker.slots)),
+            Cell::new(plain::line(&agents.join(", "))),
+            Cell::new(plain::line(&labels.join(" "))),
+            Cell::new(units::bytes(worker.free_disk_bytes)),
+            Cell::new(plain::line(&worker.version)),
+            Cell::new(units::age(worker.last_seen_at_ms, now_ms)),
+            Cell::new(plain::shorten(&plain::line(&worker.last_decline), 80)),
+        ]);
+    }
+    table
+}
