@@ -219,7 +219,10 @@ pub enum Outcome {
 }
 
 /// What can happen to a task. Each names the attempt it is about, where it is about one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Kept whole in the feed, under the tag that [`Event::name`] gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Event {
     Offered {
         attempt: AttemptId,

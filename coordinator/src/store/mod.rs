@@ -5,7 +5,10 @@
 //! effects come back to the caller, who acts on them after the commit. Rows and
 //! SQL stay behind this trait; one conformance suite holds every store to it.
 
+pub mod instance_lock;
 pub mod sqlite;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factory_domain::{
@@ -106,14 +109,16 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// The store could not do its work. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
+///
+/// Cloneable, since one failed commit is the answer to every write that shared it.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     #[error("the disk of the factory's root is full; free some space and try again")]
-    Full(#[source] sqlx::Error),
+    Full(#[source] Arc<sqlx::Error>),
     #[error("the database cannot be written")]
-    ReadOnly(#[source] sqlx::Error),
+    ReadOnly(#[source] Arc<sqlx::Error>),
     #[error("the database failed")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] Arc<sqlx::Error>),
     #[error("the database holds something this release cannot read: {0}")]
     Corrupt(String),
     #[error("the store is closing")]

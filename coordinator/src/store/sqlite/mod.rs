@@ -1,1 +1,176 @@
 //! SQLite behind the [`Store`](super::Store).
+//!
+//! Writes are verbs handed to the one [`writer`]; reads go to a pool of
+//! read-only connections beside it. [`statements`] has the SQL, [`moves`] is
+//! the one way by which a task changes its state, [`rows`] reads what is kept.
+
+mod apply;
+mod artifact;
+mod claim;
+mod error;
+mod fleet;
+mod lease;
+mod list;
+mod moves;
+mod open;
+mod read;
+mod rows;
+mod statements;
+mod submit;
+mod writer;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use factory_domain::{AttemptId, Event, TaskId, Timestamp, WorkerId};
+use sqlx::SqlitePool;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::open::OpenError;
+use self::writer::{Job, Verb, Waiting, Writer};
+use super::{
+    Applied, ApplyError, ArtifactEntry, AttemptEntry, Claim, Claimed, FeedEvent, Holding, ListFilter,
+    NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError,
+    Submitted, TaskEntry, WorkerEntry, WorkerRow,
+};
+
+/// One database file, opened by one process: hold an
+/// [`InstanceLock`](super::instance_lock::InstanceLock) on its directory first.
+pub struct SqliteStore {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    readers: SqlitePool,
+    feed: watch::Receiver<u64>,
+    closing: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, or makes it, and brings it to this release's schema.
+    pub async fn open(path: &Path, rules: Rules) -> Result<Self, OpenError> {
+        let (connection, readers) = open::connect(path).await?;
+        let cursor = read::last_cursor(&readers)
+            .await
+            .map_err(|source| OpenError::Open { path: path.to_owned(), source })?;
+        let (publish, feed) = watch::channel(cursor);
+        let (queue, waiting) = mpsc::channel(writer::QUEUE);
+        let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(Writer::new(connection, rules, publish).serve(waiting, closing.clone()));
+        tasks.close();
+        Ok(Self { queue, readers, feed, closing, tasks })
+    }
+
+    /// Hands a verb to the writer and waits for its commit.
+    async fn write<V: Verb>(&self, verb: V) -> Result<V::Output, V::Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Box::new(Waiting::new(verb, reply))).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError> {
+        self.write(submit::Submit { tasks, now }).await
+    }
+
+    async fn apply(&self, task: TaskId, event: Event, now: Timestamp) -> Result<Applied, ApplyError> {
+        self.write(apply::Apply { task, event, now }).await
+    }
+
+    async fn claim(&self, claim: Claim, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
+        self.write(claim::ClaimTasks { claim, now }).await
+    }
+
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<Vec<(AttemptId, Holding)>, StoreError> {
+        self.write(lease::Renew { renewal, now }).await
+    }
+
+    async fn report(&self, reported: ReportedAttempt, now: Timestamp) -> Result<Reported, StoreError> {
+        self.write(lease::AcceptReport { reported, now }).await
+    }
+
+    /// Batch by batch, each a transaction of its own, so that no one waits for a long one.
+    async fn apply_due(&self, now: Timestamp) -> Result<Vec<Applied>, StoreError> {
+        let mut all = Vec::new();
+        loop {
+            let batch = self.write(apply::ApplyDue { now }).await?;
+            if batch.is_empty() {
+                return Ok(all);
+            }
+            all.extend(batch);
+        }
+    }
+
+    async fn grant_full_term(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(fleet::GrantFullTerm { now }).await
+    }
+
+    async fn register_worker(&self, worker: WorkerEntry, now: Timestamp) -> Result<(), StoreError> {
+        self.write(fleet::Register { worker, now }).await
+    }
+
+    async fn note_decline(&self, worker: WorkerId, why: String) -> Result<(), StoreError> {
+        self.write(fleet::NoteDecline { worker, why }).await
+    }
+
+    async fn add_artifact(&self, artifact: ArtifactEntry, now: Timestamp) -> Result<(), StoreError> {
+        self.write(artifact::KeepArtifact { artifact, now }).await
+    }
+
+    async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError> {
+        read::resolve(&self.readers, name).await
+    }
+
+    async fn task(&self, id: TaskId) -> Result<Option<TaskEntry>, StoreError> {
+        read::task(&self.readers, id).await
+    }
+
+    async fn attempts(&self, task: TaskId) -> Result<Vec<AttemptEntry>, StoreError> {
+        read::attempts(&self.readers, task).await
+    }
+
+    async fn attempt(&self, id: AttemptId) -> Result<Option<AttemptEntry>, StoreError> {
+        read::attempt(&self.readers, id).await
+    }
+
+    async fn list(&self, filter: ListFilter) -> Result<Vec<TaskEntry>, StoreError> {
+        list::list(&self.readers, &filter).await
+    }
+
+    async fn events_after(
+        &self,
+        cursor: u64,
+        tasks: &[TaskId],
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>, StoreError> {
+        read::events_after(&self.readers, cursor, tasks, limit).await
+    }
+
+    fn feed(&self) -> watch::Receiver<u64> {
+        self.feed.clone()
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError> {
+        read::workers(&self.readers).await
+    }
+
+    async fn artifacts(&self, attempt: AttemptId) -> Result<Vec<ArtifactEntry>, StoreError> {
+        read::artifacts(&self.readers, attempt).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        read::next_due(&self.readers).await
+    }
+
+    async fn live_count(&self) -> Result<u64, StoreError> {
+        read::live_count(&self.readers).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.closing.cancel();
+        self.tasks.wait().await;
+    }
+}

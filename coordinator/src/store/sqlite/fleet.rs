@@ -1,0 +1,145 @@
+//! Workers: their sessions, what they offer, when they were seen.
+
+use factory_domain::{SessionId, Timestamp, WorkerId};
+
+use super::rows::{self, to_json};
+use super::statements;
+use super::writer::{Tx, Verb};
+use crate::store::{AgentVersion, StoreError, WorkerEntry, WorkerRow};
+
+/// Whether this is the worker's newest session; what an older one says is not heard.
+pub(super) async fn is_newest(
+    tx: &mut Tx<'_>,
+    worker: WorkerId,
+    session: SessionId,
+) -> Result<bool, StoreError> {
+    let newest: Option<(Vec<u8>,)> = sqlx::query_as(statements::NEWEST_SESSION)
+        .bind(&worker.as_bytes()[..])
+        .fetch_optional(&mut *tx.connection)
+        .await?;
+    Ok(newest.is_some_and(|(newest,)| newest == session.as_bytes()))
+}
+
+pub(super) async fn seen(
+    tx: &mut Tx<'_>,
+    worker: WorkerId,
+    free_disk: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(statements::SEEN)
+        .bind(&worker.as_bytes()[..])
+        .bind(now.as_millis())
+        .bind(bytes(free_disk))
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
+}
+
+/// Sizes beyond what SQLite counts to are as good as the largest it can.
+pub(super) fn bytes(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+pub(super) struct Register {
+    pub worker: WorkerEntry,
+    pub now: Timestamp,
+}
+
+impl Verb for Register {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let worker = &self.worker;
+        sqlx::query(statements::ENTER_WORKER)
+            .bind(&worker.id.as_bytes()[..])
+            .bind(&worker.session.as_bytes()[..])
+            .bind(&worker.name)
+            .bind(&worker.version)
+            .bind(to_json(&worker.labels))
+            .bind(to_json(&worker.agents))
+            .bind(worker.slots)
+            .bind(bytes(worker.free_disk))
+            .bind(self.now.as_millis())
+            .execute(&mut *tx.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+pub(super) struct NoteDecline {
+    pub worker: WorkerId,
+    pub why: String,
+}
+
+impl Verb for NoteDecline {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        sqlx::query(statements::NOTE_DECLINE)
+            .bind(&self.worker.as_bytes()[..])
+            .bind(&self.why)
+            .execute(&mut *tx.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Gives every live lease one full term from `now`.
+pub(super) struct GrantFullTerm {
+    pub now: Timestamp,
+}
+
+impl Verb for GrantFullTerm {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let terms = tx.rules.terms;
+        sqlx::query(statements::FULL_TERM)
+            .bind(self.now.after(terms.offer).as_millis())
+            .bind(self.now.after(terms.lease).as_millis())
+            .bind(self.now.after(terms.lost_after).as_millis())
+            .execute(&mut *tx.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct FleetRow {
+    id: Vec<u8>,
+    session_id: Vec<u8>,
+    name: String,
+    version: String,
+    labels: String,
+    agents: String,
+    slots: u32,
+    free_disk: i64,
+    registered_at: i64,
+    last_seen_at: i64,
+    last_decline: Option<String>,
+    busy: u32,
+}
+
+impl FleetRow {
+    pub(super) fn read(self) -> Result<WorkerRow, StoreError> {
+        Ok(WorkerRow {
+            entry: WorkerEntry {
+                id: rows::worker_id(&self.id)?,
+                session: SessionId::from_slice(&self.session_id).map_err(rows::corrupt)?,
+                name: self.name,
+                version: self.version,
+                labels: rows::from_json(&self.labels, "labels")?,
+                agents: rows::from_json::<Vec<AgentVersion>>(&self.agents, "agents")?,
+                slots: self.slots,
+                free_disk: rows::unsigned(self.free_disk)?,
+            },
+            busy: self.busy,
+            registered_at: Timestamp::from_millis(self.registered_at),
+            last_seen_at: Timestamp::from_millis(self.last_seen_at),
+            last_decline: self.last_decline,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Pages of tasks, newest first.
+//!
+//! One branch for each state asked for, each read backwards from its own index
+//! and cut at the page's length: a rare state among a million ended tasks is
+//! found as quickly as a common one.
+
+use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+
+use super::rows::{TaskRow, to_json};
+use super::statements::{task_columns, task_joins};
+use crate::store::{ListFilter, StoreError, TaskEntry};
+
+const HEAD: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM tasks t ",
+    task_joins!(),
+    " WHERE t.number IN (SELECT number FROM ("
+);
+const TAIL: &str = ") ORDER BY number DESC LIMIT ";
+const IN_ORDER: &str = ") ORDER BY t.number DESC";
+
+/// Tasks whose class asks for each of the labels given.
+const WITH_LABELS: &str = " AND f.placement_id IN (
+    SELECT p.id FROM placements p WHERE NOT EXISTS (
+        SELECT 1 FROM json_each(";
+const WITH_LABELS_END: &str = ") AS wanted WHERE NOT EXISTS (
+            SELECT 1 FROM json_each(p.requirements, '$.labels') AS has
+            WHERE has.key = wanted.key AND has.value = wanted.value)))";
+
+pub(super) async fn list(readers: &SqlitePool, filter: &ListFilter) -> Result<Vec<TaskEntry>, StoreError> {
+    let rows: Vec<TaskRow> = statement(filter).build_query_as().fetch_all(readers).await?;
+    rows.into_iter().map(TaskRow::read).collect()
+}
+
+fn statement(filter: &ListFilter) -> QueryBuilder<Sqlite> {
+    let limit = i64::from(filter.limit);
+    let mut query = QueryBuilder::new(HEAD);
+    if filter.states.is_empty() {
+        branch(&mut query, filter, None);
+    }
+    for (index, state) in filter.states.iter().enumerate() {
+        if index > 0 {
+            query.push(" UNION ");
+        }
+        branch(&mut query, filter, Some(state));
+    }
+    query.push(TAIL).push_bind(limit).push(IN_ORDER);
+    query
+}
+
+/// The newest numbers in one state, or in any, that pass the filter's other conditions.
+fn branch(query: &mut QueryBuilder<Sqlite>, filter: &ListFilter, state: Option<&'static str>) {
+    let before = filter.before.and_then(|number| i64::try_from(number).ok()).unwrap_or(i64::MAX);
+    query.push("SELECT number FROM (SELECT f.number FROM tasks f WHERE f.number < ").push_bind(before);
+    if let Some(state) = state {
+        query.push(" AND f.state = ").push_bind(state);
+    }
+    if let Some(repo) = &filter.repo {
+        query.push(" AND f.repo = ").push_bind(repo.clone());
+    }
+    if !filter.labels.is_empty() {
+        query.push(WITH_LABELS).push_bind(to_json(&filter.labels)).push(WITH_LABELS_END);
+    }
+    query.push(" ORDER BY f.number DESC LIMIT ").push_bind(i64::from(filter.limit)).push(")");
+}

@@ -1,0 +1,312 @@
+//! Decisions of the domain, written down: the one way by which a task or an attempt changes its state.
+//!
+//! A verb loads [`Standing`]s, asks [`factory_domain::transition`], and gives
+//! what was decided to [`write`]. That is set-wise: however many tasks move, it
+//! is one statement for the attempts, one for the tasks, one for the feed. Each
+//! checks again, in its `WHERE`, what the decision was based on.
+
+use std::collections::HashMap;
+
+use factory_domain::{
+    AttemptId, AttemptState, Decision, Event, Rejected, RetryPolicy, Standing, TaskId, TaskState, Timestamp,
+    WorkerId, transition,
+};
+use serde::Serialize;
+
+use super::rows::{self, StateColumns, to_json};
+use super::statements;
+use super::writer::Tx;
+use crate::store::{Applied, StoreError};
+
+/// A task as the domain looks at it, and what its rows say of it.
+pub(super) struct Loaded {
+    pub task: TaskId,
+    pub standing: Standing,
+    attempt: Option<(AttemptId, AttemptState)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct StandingRow {
+    id: Vec<u8>,
+    max_attempts: u32,
+    #[sqlx(flatten)]
+    columns: StateColumns,
+}
+
+/// Those of `tasks` that there are.
+pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<TaskId, Loaded>, StoreError> {
+    let rows: Vec<StandingRow> =
+        sqlx::query_as(statements::STANDINGS).bind(to_json(&tasks)).fetch_all(&mut *tx.connection).await?;
+    let mut loaded = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let task = rows::task_id(&row.id)?;
+        let policy = RetryPolicy {
+            max_attempts: row.max_attempts,
+            max_infrastructure_failures: tx.rules.max_infrastructure_failures,
+            backoff: tx.rules.backoff,
+        };
+        let standing = Standing { state: row.columns.read()?, tally: row.columns.tally(), policy };
+        let id = row.columns.attempt_id.as_deref().map(rows::attempt_id).transpose()?;
+        let attempt = id.zip(row.columns.attempt_state()?);
+        loaded.insert(task, Loaded { task, standing, attempt });
+    }
+    Ok(loaded)
+}
+
+/// One decided event of one task.
+pub(super) struct Move {
+    from: Loaded,
+    event: Event,
+    decision: Decision,
+    /// It is to happen only if the deadline or wake time really has passed.
+    because_due: bool,
+    report: Option<ReportText>,
+}
+
+pub(super) struct ReportText {
+    pub json: String,
+    pub digest: [u8; 32],
+}
+
+impl Move {
+    pub(super) fn decide(from: Loaded, event: Event, now: Timestamp) -> Result<Self, Rejected> {
+        let decision = transition(&from.standing, &event, now)?;
+        Ok(Self { from, event, decision, because_due: false, report: None })
+    }
+
+    pub(super) fn because_due(mut self) -> Self {
+        self.because_due = true;
+        self
+    }
+
+    pub(super) fn with_report(mut self, report: ReportText) -> Self {
+        self.report = Some(report);
+        self
+    }
+}
+
+/// Writes `moves` down, at most one for each task, and says what follows.
+pub(super) async fn write(
+    tx: &mut Tx<'_>,
+    moves: Vec<Move>,
+    now: Timestamp,
+) -> Result<Vec<Applied>, StoreError> {
+    if moves.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (mut added, mut moved, mut tasks, mut events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for one in &moves {
+        match one.event {
+            Event::Offered { worker, .. } => added.extend(AttemptAdded::of(one, worker, tx, now)),
+            _ => moved.extend(AttemptMoved::of(one, tx, now)?),
+        }
+        tasks.push(TaskMoved::of(one, now));
+        events.push(EventAdded::of(one));
+    }
+    if !added.is_empty() {
+        run(tx, statements::ADD_ATTEMPTS, &added, now).await?;
+    }
+    if !moved.is_empty() {
+        run(tx, statements::MOVE_ATTEMPTS, &moved, now).await?;
+    }
+    run(tx, statements::MOVE_TASKS, &tasks, now).await?;
+    append(tx, &events, now).await?;
+    Ok(moves.into_iter().map(Move::applied).collect())
+}
+
+/// Appends to the feed.
+pub(super) async fn append(tx: &mut Tx<'_>, events: &[EventAdded], now: Timestamp) -> Result<(), StoreError> {
+    let last = run(tx, statements::ADD_EVENTS, events, now).await?;
+    tx.cursor = rows::unsigned(last)?;
+    Ok(())
+}
+
+/// Runs a set-wise statement, which must touch a row for each of `rows`, and answers with the last row's id.
+async fn run<T: Serialize + Sync>(
+    tx: &mut Tx<'_>,
+    statement: &'static str,
+    rows: &[T],
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let done = sqlx::query(statement)
+        .bind(to_json(&rows))
+        .bind(now.as_millis())
+        .execute(&mut *tx.connection)
+        .await?;
+    if done.rows_affected() == rows.len() as u64 {
+        return Ok(done.last_insert_rowid());
+    }
+    // One writer, one transaction: only a fault in this program or another
+    // program's hand in the database can bring this about.
+    let (touched, wanted) = (done.rows_affected(), rows.len());
+    Err(StoreError::Corrupt(format!("a fenced write touched {touched} rows of {wanted}")))
+}
+
+#[derive(Serialize)]
+struct AttemptAdded {
+    id: AttemptId,
+    task: TaskId,
+    number: u32,
+    worker: WorkerId,
+    to: AttemptState,
+    deadline_at: Option<Timestamp>,
+}
+
+impl AttemptAdded {
+    fn of(one: &Move, worker: WorkerId, tx: &Tx<'_>, now: Timestamp) -> Option<Self> {
+        let (id, to) = one.decision.attempt?;
+        let number = one.decision.tally.attempts;
+        Some(Self { id, task: one.from.task, number, worker, to, deadline_at: deadline(to, tx, now) })
+    }
+}
+
+#[derive(Serialize)]
+struct AttemptMoved<'m> {
+    id: AttemptId,
+    task: TaskId,
+    from: AttemptState,
+    to: AttemptState,
+    deadline_at: Option<Timestamp>,
+    unreachable_since: Option<Timestamp>,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    returned_because: Option<String>,
+    report: Option<&'m str>,
+    report_digest: Option<String>,
+    because_due: bool,
+}
+
+impl<'m> AttemptMoved<'m> {
+    fn of(one: &'m Move, tx: &Tx<'_>, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        let Some((id, to)) = one.decision.attempt else { return Ok(None) };
+        let from = match one.from.attempt {
+            Some((live, state)) if live == id => state,
+            _ => return Err(StoreError::Corrupt(format!("attempt {id} is not in its task's row"))),
+        };
+        let returned_because = match &one.event {
+            Event::Returned { why, .. } => Some(rows::why_returned(why)),
+            _ => None,
+        };
+        Ok(Some(Self {
+            id,
+            task: one.from.task,
+            from,
+            to,
+            deadline_at: deadline(to, tx, now),
+            unreachable_since: (to == AttemptState::Unreachable).then_some(now),
+            started_at: (to == AttemptState::Running).then_some(now),
+            ended_at: (!to.is_live()).then_some(now),
+            returned_because,
+            report: one.report.as_ref().map(|report| report.json.as_str()),
+            report_digest: one.report.as_ref().map(|report| hex::encode(report.digest)),
+            because_due: one.because_due,
+        }))
+    }
+}
+
+/// When something is to happen to an attempt in this state, if nothing else does before.
+pub(super) fn deadline(state: AttemptState, tx: &Tx<'_>, now: Timestamp) -> Option<Timestamp> {
+    let terms = &tx.rules.terms;
+    match state {
+        AttemptState::Offered => Some(now.after(terms.offer)),
+        AttemptState::Accepted | AttemptState::Running => Some(now.after(terms.lease)),
+        AttemptState::Unreachable => Some(now.after(terms.lost_after)),
+        AttemptState::Returned
+        | AttemptState::Succeeded
+        | AttemptState::Failed
+        | AttemptState::Cancelled
+        | AttemptState::Lost => None,
+    }
+}
+
+#[derive(Serialize)]
+struct TaskMoved {
+    id: TaskId,
+    from: &'static str,
+    from_attempt: Option<AttemptId>,
+    to: &'static str,
+    attempt: Option<AttemptId>,
+    wake_at: Option<Timestamp>,
+    parked_because: Option<String>,
+    failure: Option<String>,
+    ended_at: Option<Timestamp>,
+    attempts: u32,
+    agent_failures: u32,
+    infrastructure_failures: u32,
+    because_due: bool,
+}
+
+impl TaskMoved {
+    fn of(one: &Move, now: Timestamp) -> Self {
+        let Decision { state, tally, .. } = &one.decision;
+        let (wake_at, parked_because) = match state {
+            TaskState::Parked { until, why } => (Some(*until), Some(to_json(why))),
+            _ => (None, None),
+        };
+        let failure = match state {
+            TaskState::Failed { failure, .. } => Some(to_json(failure)),
+            _ => None,
+        };
+        Self {
+            id: one.from.task,
+            from: one.from.standing.state.name(),
+            from_attempt: one.from.attempt.map(|(id, _)| id),
+            to: state.name(),
+            attempt: attempt_of(one),
+            wake_at,
+            parked_because,
+            failure,
+            ended_at: state.is_terminal().then_some(now),
+            attempts: tally.attempts,
+            agent_failures: tally.agent_failures,
+            infrastructure_failures: tally.infrastructure_failures,
+            because_due: one.because_due,
+        }
+    }
+}
+
+/// The attempt a task's row names from now on: the live one, or the one that decided.
+fn attempt_of(one: &Move) -> Option<AttemptId> {
+    match &one.decision.state {
+        TaskState::Queued | TaskState::Parked { .. } => None,
+        TaskState::Leased { lease } | TaskState::Running { lease } | TaskState::Cancelling { lease } => {
+            Some(lease.attempt)
+        }
+        TaskState::Succeeded { attempt } | TaskState::Failed { attempt, .. } => Some(*attempt),
+        // Where an attempt was under way, its end made this one.
+        TaskState::Cancelled => one.from.attempt.map(|(id, _)| id),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct EventAdded {
+    task: TaskId,
+    attempt: Option<AttemptId>,
+    kind: &'static str,
+    event: Option<String>,
+    state: String,
+}
+
+impl EventAdded {
+    /// The one row of the feed that no event of the domain stands behind.
+    pub(super) fn submitted(task: TaskId, state: String) -> Self {
+        Self { task, attempt: None, kind: "submitted", event: None, state }
+    }
+
+    fn of(one: &Move) -> Self {
+        Self {
+            task: one.from.task,
+            attempt: one.event.attempt(),
+            kind: one.event.name(),
+            event: Some(to_json(&one.event)),
+            state: to_json(&one.decision.state),
+        }
+    }
+}
+
+impl Move {
+    fn applied(self) -> Applied {
+        let Decision { state, effects, .. } = self.decision;
+        Applied { task: self.from.task, state, effects }
+    }
+}

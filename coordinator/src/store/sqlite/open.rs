@@ -1,0 +1,120 @@
+//! Opening the database: the library's version, the pragmas, the migrations.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+
+use super::statements;
+use crate::store::StoreError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+
+/// Older ones can lose a write when a checkpoint and a reset of the write-ahead
+/// log race (<https://www.sqlite.org/wal.html#walresetbug>).
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+/// Bytes.
+pub(super) const PAGE_SIZE: u32 = 4096;
+/// How long to wait for a lock someone else holds, such as a backup or a person's `sqlite3`.
+const BUSY: Duration = Duration::from_secs(5);
+/// Bytes the write-ahead log's file is cut to once it has been moved into the database.
+const WAL_KEPT: &str = "16777216";
+/// Pages at which a commit moves the log itself; the idle writer usually comes first.
+const WAL_CHECKPOINT: &str = "4000";
+const READERS: u32 = 4;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot open the database {}", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: StoreError,
+    },
+    #[error("this program is linked with SQLite {found}, which has a known fault; 3.51.3 or newer is needed")]
+    SqliteTooOld { found: String },
+    #[error(
+        "the database {} was written by a newer release (schema {version}); run that release, or restore a backup", path.display()
+    )]
+    FromNewerRelease { path: PathBuf, version: i64 },
+    #[error("the database {} could not be brought to this release's schema", path.display())]
+    Migrate {
+        path: PathBuf,
+        #[source]
+        source: MigrateError,
+    },
+}
+
+/// The writing connection, migrated, and the pool of reading ones.
+pub(super) async fn connect(path: &Path) -> Result<(SqliteConnection, SqlitePool), OpenError> {
+    let failed = |error: sqlx::Error| OpenError::Open { path: path.to_owned(), source: error.into() };
+    let mut writer = writing(path).connect().await.map_err(failed)?;
+    check_version(&mut writer, path).await?;
+    MIGRATIONS.run(&mut writer).await.map_err(|error| migrate_error(error, path))?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .test_before_acquire(false)
+        .connect_with(reading(path))
+        .await
+        .map_err(failed)?;
+    Ok((writer, readers))
+}
+
+fn writing(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .page_size(PAGE_SIZE)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A reply means that it survives power loss.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .pragma("journal_size_limit", WAL_KEPT)
+        .pragma("wal_autocheckpoint", WAL_CHECKPOINT)
+        .disable_statement_logging()
+}
+
+fn reading(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY).disable_statement_logging()
+}
+
+async fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let found: String = sqlx::query_scalar(statements::SQLITE_VERSION)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| OpenError::Open { path: path.to_owned(), source: error.into() })?;
+    if is_new_enough(&found) { Ok(()) } else { Err(OpenError::SqliteTooOld { found }) }
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let parts: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+    parts.as_slice() >= OLDEST_SQLITE.as_slice()
+}
+
+fn migrate_error(error: MigrateError, path: &Path) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        MigrateError::VersionMissing(version) => OpenError::FromNewerRelease { path, version },
+        MigrateError::Execute(source) => OpenError::Open { path, source: source.into() },
+        source => OpenError::Migrate { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_library_is_told_from_a_new_one() {
+        assert!(is_new_enough("3.51.3"));
+        assert!(is_new_enough("3.52.0"));
+        assert!(is_new_enough("4.0"));
+        assert!(!is_new_enough("3.51.2"));
+        assert!(!is_new_enough("3.9.99"));
+        assert!(!is_new_enough(""));
+    }
+}

@@ -1,0 +1,285 @@
+//! Every statement, one a name.
+//!
+//! Rows go in by the set, as one JSON array that `json_each` unrolls; ids in it
+//! are UUID text, which `unhex(…, '-')` makes into the sixteen bytes kept.
+//! `CROSS JOIN` keeps SQLite from putting the big table outside. `list.rs`
+//! alone puts its statement together, from the filters given.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* pub(super) const $name: &str = $sql;)*
+
+        /// All of them by name, for the test that prepares each.
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name),)*];
+    };
+}
+
+/// What [`super::rows::TaskRow`] reads, prompt excepted.
+macro_rules! task_columns {
+    () => {
+        "t.id, t.number, t.spec, t.state, t.attempt_id, t.wake_at, t.parked_because, t.failure,
+         t.attempts, t.agent_failures, t.infrastructure_failures, t.submitted_at, t.updated_at, t.ended_at,
+         t.retry_of,
+         (SELECT r.id FROM tasks r WHERE r.retry_of = t.id ORDER BY r.number DESC LIMIT 1) AS retried_as,
+         a.worker_id, a.state AS attempt_state, a.unreachable_since, a.report, w.name AS worker_name"
+    };
+}
+pub(super) use task_columns;
+
+macro_rules! task_joins {
+    () => {
+        "LEFT JOIN attempts a ON a.id = t.attempt_id LEFT JOIN workers w ON w.id = a.worker_id"
+    };
+}
+pub(super) use task_joins;
+
+macro_rules! attempt_columns {
+    () => {
+        "a.id, a.task_id, a.number, a.state, a.worker_id, w.name AS worker_name, a.offered_at, a.started_at,
+         a.ended_at, a.report, a.returned_because
+         FROM attempts a JOIN workers w ON w.id = a.worker_id"
+    };
+}
+
+macro_rules! event_columns {
+    () => {
+        "e.cursor, e.at, e.task_id, t.number, e.attempt_id, a.number AS attempt_number, e.kind, e.event, e.state,
+         w.name AS worker_name
+         FROM events e
+         JOIN tasks t ON t.id = e.task_id
+         LEFT JOIN attempts a ON a.id = e.attempt_id
+         LEFT JOIN workers w ON w.id = a.worker_id"
+    };
+}
+
+statements! {
+    // The writer's own.
+    BEGIN = "BEGIN IMMEDIATE";
+    COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
+    SAVEPOINT = "SAVEPOINT verb";
+    ROLLBACK_TO_SAVEPOINT = "ROLLBACK TO verb";
+    RELEASE_SAVEPOINT = "RELEASE verb";
+    CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)";
+    CHECKPOINT_AND_CUT = "PRAGMA wal_checkpoint(TRUNCATE)";
+    SQLITE_VERSION = "SELECT sqlite_version()";
+    LAST_CURSOR = "SELECT coalesce(max(cursor), 0) FROM events";
+
+    // Submit.
+    KEYS_IN_USE =
+        "SELECT t.idempotency_key AS key, t.id, t.number, t.spec_digest
+         FROM json_each(?1) AS wanted CROSS JOIN tasks t ON t.idempotency_key = wanted.value";
+    ADD_PLACEMENTS =
+        "INSERT INTO placements (requirements)
+         SELECT DISTINCT n.value ->> '$.requirements' FROM json_each(?1) AS n WHERE true
+         ON CONFLICT DO NOTHING";
+    ADD_TASKS =
+        "INSERT INTO tasks (id, placement_id, priority, repo, spec, spec_digest, idempotency_key, retry_of,
+                            traceparent, submitted_at, updated_at, state)
+         SELECT unhex(n.value ->> '$.id', '-'),
+                (SELECT p.id FROM placements p WHERE p.requirements = n.value ->> '$.requirements'),
+                n.value ->> '$.priority', n.value ->> '$.repo', n.value ->> '$.spec',
+                unhex(n.value ->> '$.digest'), n.value ->> '$.key', unhex(n.value ->> '$.retry_of', '-'),
+                n.value ->> '$.traceparent', ?2, ?2, 'queued'
+         FROM json_each(?1) AS n ORDER BY n.key
+         RETURNING id, number";
+    ADD_PROMPTS =
+        "INSERT INTO prompts (task_number, prompt)
+         SELECT t.number, n.value ->> '$.prompt'
+         FROM json_each(?1) AS n CROSS JOIN tasks t ON t.id = unhex(n.value ->> '$.id', '-')";
+    ADD_EVENTS =
+        "INSERT INTO events (at, task_id, attempt_id, kind, event, state)
+         SELECT ?2, unhex(n.value ->> '$.task', '-'), unhex(n.value ->> '$.attempt', '-'),
+                n.value ->> '$.kind', n.value ->> '$.event', n.value ->> '$.state'
+         FROM json_each(?1) AS n ORDER BY n.key";
+
+    // Transitions: what the domain looks at, and its decisions written down, fenced.
+    STANDINGS =
+        "SELECT t.id, t.number, t.spec ->> '$.max_attempts' AS max_attempts, t.state, t.attempt_id, t.wake_at,
+                t.parked_because, t.failure, t.attempts, t.agent_failures, t.infrastructure_failures,
+                a.worker_id, a.state AS attempt_state, a.unreachable_since
+         FROM json_each(?1) AS wanted
+         CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
+         LEFT JOIN attempts a ON a.id = t.attempt_id
+         ORDER BY wanted.key";
+    ADD_ATTEMPTS =
+        "INSERT INTO attempts (id, task_id, number, worker_id, state, offered_at, deadline_at)
+         SELECT unhex(n.value ->> '$.id', '-'), unhex(n.value ->> '$.task', '-'), n.value ->> '$.number',
+                unhex(n.value ->> '$.worker', '-'), n.value ->> '$.to', ?2, n.value ->> '$.deadline_at'
+         FROM json_each(?1) AS n";
+    MOVE_ATTEMPTS =
+        "UPDATE attempts
+         SET state = m.value ->> '$.to', deadline_at = m.value ->> '$.deadline_at',
+             unreachable_since = m.value ->> '$.unreachable_since',
+             started_at = coalesce(started_at, m.value ->> '$.started_at'),
+             ended_at = m.value ->> '$.ended_at', returned_because = m.value ->> '$.returned_because',
+             report = m.value ->> '$.report', report_digest = unhex(m.value ->> '$.report_digest')
+         FROM json_each(?1) AS m
+         WHERE attempts.id = unhex(m.value ->> '$.id', '-')
+           AND attempts.task_id = unhex(m.value ->> '$.task', '-')
+           AND attempts.state = m.value ->> '$.from'
+           AND (NOT m.value ->> '$.because_due' OR attempts.deadline_at <= ?2)";
+    MOVE_TASKS =
+        "UPDATE tasks
+         SET state = m.value ->> '$.to', attempt_id = unhex(m.value ->> '$.attempt', '-'),
+             wake_at = m.value ->> '$.wake_at', parked_because = m.value ->> '$.parked_because',
+             failure = m.value ->> '$.failure', ended_at = m.value ->> '$.ended_at',
+             attempts = m.value ->> '$.attempts', agent_failures = m.value ->> '$.agent_failures',
+             infrastructure_failures = m.value ->> '$.infrastructure_failures', updated_at = ?2
+         FROM json_each(?1) AS m
+         WHERE tasks.id = unhex(m.value ->> '$.id', '-')
+           AND tasks.state = m.value ->> '$.from'
+           AND tasks.attempt_id IS unhex(m.value ->> '$.from_attempt', '-')
+           AND (NOT m.value ->> '$.because_due' OR tasks.wake_at IS NULL OR tasks.wake_at <= ?2)";
+
+    // Claim.
+    QUEUED_PLACEMENTS =
+        "SELECT p.id, p.requirements FROM placements p
+         WHERE EXISTS (SELECT 1 FROM tasks t WHERE t.placement_id = p.id AND t.state = 'queued')";
+    CANDIDATES =
+        "SELECT t.id, t.number, t.priority
+         FROM json_each(?1) AS class CROSS JOIN tasks t ON t.number IN (
+             SELECT q.number FROM tasks q
+             WHERE q.placement_id = class.value AND q.state = 'queued'
+               AND q.id NOT IN (SELECT unhex(e.value, '-') FROM json_each(?2) AS e)
+             ORDER BY q.priority DESC, q.number LIMIT ?3)";
+    CLAIMED =
+        "SELECT t.id, t.number, t.spec, p.prompt, t.traceparent, t.attempt_id, t.attempts
+         FROM json_each(?1) AS wanted
+         CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
+         JOIN prompts p ON p.task_number = t.number
+         ORDER BY wanted.key";
+
+    // Renew, report.
+    NEWEST_SESSION = "SELECT session_id FROM workers WHERE id = ?1";
+    HELD =
+        "SELECT a.id, a.task_id, a.worker_id, a.state, a.report_digest
+         FROM json_each(?1) AS wanted CROSS JOIN attempts a ON a.id = unhex(wanted.value, '-')";
+    EXTEND =
+        "UPDATE attempts SET deadline_at = ?2
+         FROM json_each(?1) AS m
+         WHERE attempts.id = unhex(m.value, '-') AND attempts.worker_id = ?3
+           AND attempts.state IN ('accepted', 'running')";
+    SEEN = "UPDATE workers SET last_seen_at = ?2, free_disk = ?3 WHERE id = ?1";
+
+    // What is due.
+    DUE_ATTEMPTS =
+        "SELECT id, task_id, state FROM attempts
+         WHERE state IN ('offered', 'accepted', 'running', 'unreachable') AND deadline_at <= ?1
+         ORDER BY deadline_at LIMIT ?2";
+    DUE_PARKED =
+        "SELECT id FROM tasks INDEXED BY tasks_parked
+         WHERE state = 'parked' AND wake_at <= ?1 ORDER BY wake_at LIMIT ?2";
+    FULL_TERM =
+        "UPDATE attempts
+         SET deadline_at = CASE state WHEN 'offered' THEN ?1 WHEN 'unreachable' THEN ?3 ELSE ?2 END
+         WHERE state IN ('offered', 'accepted', 'running', 'unreachable')";
+    NEXT_DUE =
+        "SELECT min(due) FROM (
+             SELECT min(deadline_at) AS due FROM attempts
+             WHERE state IN ('offered', 'accepted', 'running', 'unreachable')
+             UNION ALL
+             SELECT min(wake_at) FROM tasks INDEXED BY tasks_parked WHERE state = 'parked')";
+
+    // Workers and artifacts.
+    ENTER_WORKER =
+        "INSERT INTO workers (id, session_id, name, version, labels, agents, slots, free_disk,
+                              registered_at, last_seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)
+         ON CONFLICT (id) DO UPDATE SET
+             session_id = excluded.session_id, name = excluded.name, version = excluded.version,
+             labels = excluded.labels, agents = excluded.agents, slots = excluded.slots,
+             free_disk = excluded.free_disk, last_seen_at = excluded.last_seen_at";
+    NOTE_DECLINE = "UPDATE workers SET last_decline = ?2 WHERE id = ?1";
+    KEEP_ARTIFACT =
+        "INSERT INTO artifacts (attempt_id, kind, name, bytes, sha256, kept_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (attempt_id, kind, name) DO UPDATE SET
+             bytes = excluded.bytes, sha256 = excluded.sha256, kept_at = excluded.kept_at";
+    WORKERS =
+        "SELECT w.*, (SELECT count(*) FROM attempts a WHERE a.worker_id = w.id
+                        AND a.state IN ('offered', 'accepted', 'running', 'unreachable')) AS busy
+         FROM workers w ORDER BY w.name, w.id";
+    ARTIFACTS =
+        "SELECT attempt_id, kind, name, bytes, sha256 FROM artifacts WHERE attempt_id = ?1 ORDER BY kind, name";
+
+    // Reads.
+    TASK = concat!(
+        "SELECT ", task_columns!(), ", p.prompt FROM tasks t JOIN prompts p ON p.task_number = t.number ",
+        task_joins!(), " WHERE t.id = ?1"
+    );
+    ATTEMPTS_OF = concat!("SELECT ", attempt_columns!(), " WHERE a.task_id = ?1 ORDER BY a.number");
+    ATTEMPT = concat!("SELECT ", attempt_columns!(), " WHERE a.id = ?1");
+    EVENTS_AFTER = concat!("SELECT ", event_columns!(), " WHERE e.cursor > ?1 ORDER BY e.cursor LIMIT ?2");
+    EVENTS_AFTER_OF = concat!(
+        "SELECT ", event_columns!(),
+        " WHERE e.cursor > ?1 AND e.task_id IN (SELECT unhex(wanted.value, '-') FROM json_each(?3) AS wanted)
+         ORDER BY e.cursor LIMIT ?2"
+    );
+    TASK_BY_NUMBER = "SELECT id FROM tasks WHERE number = ?1";
+    TASKS_BETWEEN = "SELECT id FROM tasks WHERE id BETWEEN ?1 AND ?2 LIMIT 2";
+    LIVE_COUNT =
+        "SELECT count(*) FROM tasks WHERE state IN ('queued', 'leased', 'running', 'cancelling', 'parked')";
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+
+    use super::*;
+    use crate::store::sqlite::open;
+
+    #[tokio::test]
+    async fn each_statement_fits_the_schema() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
+        for (name, sql) in ALL {
+            if let Err(error) = connection.prepare(AssertSqlSafe(*sql).into_sql_str()).await {
+                panic!("{name}: {error}");
+            }
+        }
+    }
+
+    /// What runs at every claim, heartbeat, report and tick must not grow with the tasks that have
+    /// ended, nor with queued ones nobody there can take: big tables are searched, by the right index.
+    #[tokio::test]
+    async fn the_scheduler_never_scans_a_big_table() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
+        for (sql, index) in [
+            (QUEUED_PLACEMENTS, "tasks_queue"),
+            (CANDIDATES, "tasks_queue"),
+            (DUE_ATTEMPTS, "attempts_due"),
+            (DUE_PARKED, "tasks_parked"),
+            (NEXT_DUE, "attempts_due"),
+            (NEXT_DUE, "tasks_parked"),
+            (WORKERS, "attempts_busy"),
+            (LIVE_COUNT, "tasks_by_state"),
+            (FULL_TERM, "attempts_due"),
+            (STANDINGS, "sqlite_autoindex_tasks_1"),
+            (CLAIMED, "sqlite_autoindex_tasks_1"),
+            (MOVE_TASKS, "sqlite_autoindex_tasks_1"),
+            (MOVE_ATTEMPTS, "sqlite_autoindex_attempts_1"),
+            (HELD, "sqlite_autoindex_attempts_1"),
+            (EXTEND, "sqlite_autoindex_attempts_1"),
+            (KEYS_IN_USE, "sqlite_autoindex_tasks_2"),
+            (EVENTS_AFTER, "SEARCH e USING INTEGER PRIMARY KEY"),
+            (EVENTS_AFTER_OF, "events_by_task"),
+            (TASKS_BETWEEN, "sqlite_autoindex_tasks_1"),
+        ] {
+            let plan: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+                    .fetch_all(&mut connection)
+                    .await
+                    .expect("a plan");
+            let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+            assert!(steps.iter().any(|step| step.contains(index)), "{index} is not used: {steps:#?}");
+            let scans = |step: &&&str| {
+                step.starts_with("SCAN ") && !step.contains("VIRTUAL TABLE") && !step.contains("USING")
+            };
+            let small = ["SCAN p", "SCAN w", "SCAN (subquery-1)"];
+            let big: Vec<_> = steps.iter().filter(scans).filter(|step| !small.contains(step)).collect();
+            assert!(big.is_empty(), "{big:?} in {steps:#?}");
+        }
+    }
+}

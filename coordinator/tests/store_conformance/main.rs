@@ -1,0 +1,69 @@
+//! One suite for every store: a function a rule, each given a store that is open and empty.
+
+mod bench;
+mod lease;
+mod queue;
+mod read;
+
+use factory_coordinator::store::sqlite::SqliteStore;
+use factory_coordinator::store::{Rules, Store};
+
+/// Runs each rule as a test of its own, over SQLite.
+macro_rules! holds_over_sqlite {
+    ($($module:ident: $($rule:ident),* $(,)?;)*) => {
+        $($(
+            #[tokio::test]
+            async fn $rule() {
+                let root = tempfile::tempdir().expect("a directory");
+                let path = root.path().join("agent-factory.db");
+                let store = SqliteStore::open(&path, Rules::default()).await.expect("opened");
+                $module::$rule(&store).await;
+                store.close().await;
+            }
+        )*)*
+    };
+}
+
+holds_over_sqlite! {
+    queue:
+        tasks_get_numbers_in_order_of_submit,
+        a_key_used_again_for_the_same_spec_finds_the_first,
+        a_key_used_twice_in_one_call_makes_one_task,
+        a_key_used_for_another_spec_refuses_the_whole_call,
+        higher_priority_then_age_decides,
+        classes_are_merged_by_rank,
+        a_worker_gets_only_agents_it_offers,
+        a_claim_leases_what_it_returns,
+        what_a_worker_declined_is_left_out,
+        an_old_session_or_a_stranger_claims_nothing,
+        a_task_has_one_live_attempt,
+        many_classes_nobody_meets_do_not_hide_one_that_is_met,
+        a_queued_task_is_cancelled_at_once;
+    lease:
+        an_offer_not_answered_goes_back_and_costs_nothing,
+        a_declined_offer_says_why,
+        a_lease_that_runs_out_is_unreachable_then_lost,
+        a_heartbeat_keeps_the_lease,
+        a_late_heartbeat_regains_contact,
+        a_heartbeat_makes_up_for_a_start_that_was_not_heard,
+        a_heartbeat_does_not_accept_an_offer,
+        a_heartbeat_hears_of_a_cancel,
+        each_held_attempt_gets_its_own_verdict,
+        an_old_session_holds_nothing,
+        a_report_is_accepted_once,
+        a_report_by_the_wrong_worker_changes_nothing,
+        a_report_of_a_lost_attempt_is_superseded,
+        failures_are_tried_again_until_they_are_too_many,
+        a_restart_gives_every_lease_one_full_term,
+        more_than_one_batch_is_due;
+    read:
+        the_feed_has_no_gaps_and_says_what_the_rows_say,
+        the_feed_is_read_in_pieces_and_by_task,
+        lists_are_newest_first_and_page,
+        lists_are_filtered,
+        tasks_are_found_by_id_prefix_and_number,
+        attempts_are_told_in_order,
+        a_task_and_its_retry_name_each_other,
+        an_artifact_kept_again_replaces_the_first,
+        what_is_not_there_is_not_there;
+}
