@@ -1,0 +1,195 @@
+//! The worker's cache of repositories, and worktrees made from it.
+//!
+//! Each remote has one bare clone under `<root>/repos/`. A task gets a worktree of that clone, so the
+//! second task of a repository costs a fetch and a checkout, not a clone. Everything that changes the
+//! clone happens under the repository's lock; the checkout of files happens beside it, so that tasks
+//! that start together wait for each other only briefly.
+
+mod base;
+mod error;
+mod include;
+pub(crate) mod lock;
+mod sync;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use factory_domain::{BranchName, RepoSource, RevisionName};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+pub use error::RepoError;
+
+use crate::git::{Call, Git, without_credentials};
+use crate::worktree::Worktree;
+use base::Start;
+use lock::RepositoryLock;
+use sync::Repository;
+
+/// What a task needs made ready.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub source: &'a RepoSource,
+    /// `None`: the remote's default branch.
+    pub base: Option<&'a RevisionName>,
+    /// Made at the base, or gone on from where the remote has it already.
+    pub branch: &'a BranchName,
+    /// Where the worktree goes: a path that does not exist yet, or an empty directory.
+    pub workspace: &'a Path,
+    /// Ends the work when cancelled.
+    pub token: &'a CancellationToken,
+}
+
+/// Receives what people following the task should know, a sentence at a time.
+pub type Note<'a> = &'a (dyn Fn(String) + Sync);
+
+/// The bare clones of one worker.
+#[derive(Debug)]
+pub struct Cache {
+    directory: PathBuf,
+    git: Git,
+    repositories: Mutex<HashMap<String, Arc<Repository>>>,
+}
+
+impl Cache {
+    /// A cache under the worker's root, in `repos/`.
+    pub fn new(root: &Path) -> Self {
+        Self::with_git(root, Git::new())
+    }
+
+    /// The same, with a git of the caller's making.
+    pub fn with_git(root: &Path, git: Git) -> Self {
+        Self { directory: root.join("repos"), git, repositories: Mutex::default() }
+    }
+
+    /// Brings the cache up to date and makes a worktree on a branch of its own. When it fails, or is
+    /// cancelled, nothing of the worktree is left.
+    pub async fn checkout(&self, request: &Request<'_>, note: Note<'_>) -> Result<Worktree, RepoError> {
+        let git = self.git.until(request.token);
+        let label = without_credentials(&request.source.to_string());
+        let mut worktree = self.register(request, &git, &label, note).await?;
+        match populate(&worktree, &git, request, &label, note).await {
+            Ok(included) => {
+                worktree.included = included;
+                Ok(worktree)
+            }
+            Err(error) => {
+                if let Err(left) = worktree.remove().await {
+                    tracing::warn!(path = %worktree.path.display(), error = %left, "a half-made worktree could not be removed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything that touches the shared clone: fetch, find the start, add the (still empty) worktree.
+    async fn register(
+        &self,
+        request: &Request<'_>,
+        git: &Git,
+        label: &str,
+        note: Note<'_>,
+    ) -> Result<Worktree, RepoError> {
+        require_on_this_host(request.source)?;
+        let disk = |path: &Path| {
+            let path = path.to_owned();
+            move |source| RepoError::Disk { path, source }
+        };
+        tokio::fs::create_dir_all(&self.directory).await.map_err(disk(&self.directory))?;
+        if let Some(parent) = request.workspace.parent() {
+            tokio::fs::create_dir_all(parent).await.map_err(disk(parent))?;
+        }
+
+        let repository = self.repository(request.source);
+        let ticket = repository.ticket();
+        let locked = async {
+            let synced = repository.synced.lock().await;
+            let lock = RepositoryLock::acquire(&repository.path).await.map_err(disk(&repository.path))?;
+            Ok((synced, lock))
+        };
+        let (mut synced, lock) = tokio::select! {
+            locked = locked => locked?,
+            () = request.token.cancelled() => return Err(RepoError::Cancelled { repo: label.to_owned() }),
+        };
+        repository.bring_up_to_date(&mut synced, ticket, git, note).await?;
+        let start = base::find(&repository, &synced, request, git).await?;
+        if let Start::Continued { tip } = &start {
+            note(format!(
+                "branch {} is already in {label}; going on from {}",
+                request.branch,
+                &tip[..tip.len().min(12)]
+            ));
+        }
+        add_worktree(&repository, request, start.commit(), git).await?;
+        // Not the request's git: the worktree outlives the token.
+        let worktree = Worktree::at(request, &repository.path, start.commit().to_owned(), self.git.clone())
+            .await
+            .map_err(disk(request.workspace))?;
+        let identity_missing = synced.identity_missing;
+        drop((synced, lock));
+        if identity_missing {
+            worktree.use_factory_identity().await.map_err(disk(&worktree.path))?;
+        }
+        Ok(worktree)
+    }
+
+    fn repository(&self, source: &RepoSource) -> Arc<Repository> {
+        let remote = source.remote();
+        let remote = match remote.trim_end_matches('/') {
+            "" => remote,
+            trimmed => trimmed.to_owned(),
+        };
+        // A lock poisoned by a panic elsewhere still guards a whole map.
+        let mut repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = hex::encode(&Sha256::digest(remote.as_bytes())[..16]);
+        let entry = repositories.entry(name);
+        let path = self.directory.join(format!("{}.git", entry.key()));
+        Arc::clone(entry.or_insert_with(|| Arc::new(Repository::new(remote, path))))
+    }
+}
+
+/// A path only means something on the host that has it.
+fn require_on_this_host(source: &RepoSource) -> Result<(), RepoError> {
+    let RepoSource::Path(path) = source else { return Ok(()) };
+    let path = PathBuf::from(path);
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(RepoError::NotOnThisHost { path }),
+        Err(source) => Err(RepoError::Disk { path, source }),
+    }
+}
+
+/// Adds the worktree without its files. It is locked, so that a `git worktree prune` of anyone's does
+/// not take it for gone when its agent has damaged it.
+async fn add_worktree(
+    repository: &Repository,
+    request: &Request<'_>,
+    start: &str,
+    git: &Git,
+) -> Result<(), RepoError> {
+    let git = git.in_repository(&repository.path);
+    base::require_branch_free(repository, request.branch, &git).await?;
+    let call = Call::new(["worktree", "add", "--quiet", "--no-checkout", "--lock", "-B"])
+        .arg(request.branch.as_str())
+        .arg("--")
+        .arg(request.workspace)
+        .arg(start);
+    git.run(call).await.map(drop).map_err(|error| RepoError::from_git(&repository.label, error))
+}
+
+/// Checks the files out, and copies the untracked ones that the source asks to be copied.
+async fn populate(
+    worktree: &Worktree,
+    git: &Git,
+    request: &Request<'_>,
+    label: &str,
+    note: Note<'_>,
+) -> Result<Vec<PathBuf>, RepoError> {
+    let call = Call::new(["reset", "--hard", "--quiet", "--no-recurse-submodules"]);
+    worktree.git().until(request.token).run(call).await.map_err(|error| RepoError::from_git(label, error))?;
+    match &worktree.source {
+        RepoSource::Path(path) => include::copy(git, Path::new(path), &worktree.path, note).await,
+        RepoSource::Url(_) | RepoSource::Slug { .. } => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,195 @@
+//! One bare clone: made once, fetched once per need.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Mutex;
+
+use super::{Note, RepoError};
+use crate::git::{Call, Git, GitError, without_credentials};
+
+/// Where a remote's `HEAD` leads when nothing is fetched for it by name.
+pub(super) const DETACHED_HEAD: &str = "refs/factory/head";
+
+#[derive(Debug)]
+pub(super) struct Repository {
+    pub remote: String,
+    /// The remote for messages, without credentials.
+    pub label: String,
+    pub path: PathBuf,
+    tickets: AtomicU64,
+    /// Held while the clone is changed.
+    pub synced: Mutex<Synced>,
+}
+
+/// What the last fetch found.
+#[derive(Debug, Default)]
+pub(super) struct Synced {
+    /// Requests with a smaller ticket came before that fetch began, so it is theirs too.
+    through: u64,
+    pub head: RemoteHead,
+    /// Neither the user nor the repository says who commits.
+    pub identity_missing: bool,
+}
+
+/// The remote's default branch.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) enum RemoteHead {
+    Branch(String),
+    /// A commit, now under [`DETACHED_HEAD`].
+    Detached,
+    #[default]
+    Unborn,
+}
+
+impl Repository {
+    pub fn new(remote: String, path: PathBuf) -> Self {
+        let label = without_credentials(&remote);
+        Self { remote, label, path, tickets: AtomicU64::new(0), synced: Mutex::default() }
+    }
+
+    /// Taken when a request arrives, before it waits for anything.
+    pub fn ticket(&self) -> u64 {
+        self.tickets.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Clones or fetches, unless a fetch that began after the ticket was taken has done it already.
+    pub async fn bring_up_to_date(
+        &self,
+        synced: &mut Synced,
+        ticket: u64,
+        git: &Git,
+        note: Note<'_>,
+    ) -> Result<(), RepoError> {
+        if ticket < synced.through {
+            return Ok(());
+        }
+        let through = self.tickets.load(Ordering::Relaxed);
+        let known = self.path.try_exists();
+        let known = known.map_err(|source| RepoError::Disk { path: self.path.clone(), source })?;
+        let transfer = async {
+            if known {
+                self.fetch(git).await
+            } else {
+                note(format!("cloning {}", self.label));
+                self.clone_into_place(git).await
+            }
+        };
+        let (transferred, head) = tokio::join!(transfer, self.remote_head(git));
+        let head = transferred.and(head).map_err(|error| RepoError::from_git(&self.label, error))?;
+        let settle = async {
+            self.follow_head(&head, git).await?;
+            self.identity_missing(git).await
+        };
+        let identity_missing = settle.await.map_err(|error| RepoError::from_git(&self.label, error))?;
+        *synced = Synced { through, head, identity_missing };
+        Ok(())
+    }
+
+    /// Clones beside the final place and renames, so that a crash leaves nothing that looks whole.
+    async fn clone_into_place(&self, git: &Git) -> Result<(), GitError> {
+        let temporary = self.path.with_extension("tmp");
+        let io = |source| GitError::Io { command: "clone".to_owned(), source };
+        remove_dir_if_any(&temporary).await.map_err(io)?;
+        // Not `--bare`: the remote's branches are to be `origin/…`, apart from those of the tasks. The
+        // objects of a local repository are hard-linked, never borrowed: its own gc could drop them.
+        let call = Call::new(["clone", "--quiet", "--no-checkout", "--template=", "--origin=origin"])
+            .arg("--config=gc.auto=0")
+            .arg("--config=maintenance.auto=false")
+            .arg("--config=extensions.worktreeConfig=true")
+            .arg("--")
+            .arg(&self.remote)
+            .arg(&temporary)
+            .over_network();
+        let cloned = match git.run(call).await {
+            Ok(_) => self.finish_clone(&temporary.join(".git"), git).await,
+            Err(error) => Err(error),
+        };
+        remove_dir_if_any(&temporary).await.map_err(io)?;
+        cloned
+    }
+
+    /// Turns the fresh clone's git directory into a bare repository without branches of its own.
+    async fn finish_clone(&self, git_dir: &Path, git: &Git) -> Result<(), GitError> {
+        let io = |source| GitError::Io { command: "clone".to_owned(), source };
+        let git = git.in_repository(git_dir);
+        // With settings of their own for worktrees, `core.bare` must not be seen by them.
+        git.run(Call::new(["config", "--unset", "core.bare"])).await?;
+        let bare = "[core]\n\tbare = true\n";
+        tokio::fs::write(git_dir.join("config.worktree"), bare).await.map_err(io)?;
+        let branches =
+            git.run(Call::new(["for-each-ref", "--format=delete %(refname)", "refs/heads"])).await?;
+        if !branches.stdout.is_empty() {
+            git.run(Call::new(["update-ref", "--stdin"]).stdin(branches.stdout)).await?;
+        }
+        tokio::fs::create_dir_all(git_dir.join("info")).await.map_err(io)?;
+        tokio::fs::write(git_dir.join("description"), format!("{}\n", self.label)).await.map_err(io)?;
+        tokio::fs::rename(git_dir, &self.path).await.map_err(io)
+    }
+
+    async fn fetch(&self, git: &Git) -> Result<(), GitError> {
+        // By address, not by name: the clone's configuration is in reach of every agent.
+        let call = Call::new(["fetch", "--quiet", "--prune", "--tags", "--force", "--no-write-fetch-head"])
+            .arg("--")
+            .arg(&self.remote)
+            .arg("+refs/heads/*:refs/remotes/origin/*")
+            .over_network();
+        git.in_repository(&self.path).run(call).await.map(drop)
+    }
+
+    /// Fetches one ref or commit that no branch or tag leads to. `false`: the remote does not have it,
+    /// or does not give it.
+    pub async fn fetch_alone(&self, wanted: &str, into: &str, git: &Git) -> Result<bool, GitError> {
+        let call = Call::new(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"])
+            .arg(&self.remote)
+            .arg(format!("+{wanted}:{into}"))
+            .over_network();
+        match git.in_repository(&self.path).run(call).await {
+            Ok(_) => Ok(true),
+            Err(GitError::RefNotFound { .. } | GitError::Failed { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remote_head(&self, git: &Git) -> Result<RemoteHead, GitError> {
+        let call = Call::new(["ls-remote", "--symref", "--"]).arg(&self.remote).arg("HEAD").over_network();
+        let answer = git.run(call).await?.line();
+        let symref = answer.lines().find_map(|line| line.strip_prefix("ref: refs/heads/"));
+        Ok(match symref.and_then(|line| line.split('\t').next()) {
+            Some(branch) => RemoteHead::Branch(branch.to_owned()),
+            None if answer.is_empty() => RemoteHead::Unborn,
+            None => RemoteHead::Detached,
+        })
+    }
+
+    /// Lets `origin/HEAD` say what the remote's `HEAD` says now.
+    async fn follow_head(&self, head: &RemoteHead, git: &Git) -> Result<(), GitError> {
+        match head {
+            RemoteHead::Branch(branch) => {
+                let call = Call::new(["symbolic-ref", "refs/remotes/origin/HEAD"])
+                    .arg(format!("refs/remotes/origin/{branch}"));
+                git.in_repository(&self.path).run(call).await.map(drop)
+            }
+            RemoteHead::Detached => self.fetch_alone("HEAD", DETACHED_HEAD, git).await.map(drop),
+            RemoteHead::Unborn => Ok(()),
+        }
+    }
+
+    async fn identity_missing(&self, git: &Git) -> Result<bool, GitError> {
+        let git = git.in_repository(&self.path);
+        for key in ["user.name", "user.email"] {
+            if !git.ask(Call::new(["config", "--get", key])).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+async fn remove_dir_if_any(path: &Path) -> io::Result<()> {
+    match tokio::fs::remove_dir_all(path).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

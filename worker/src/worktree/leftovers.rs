@@ -1,0 +1,111 @@
+//! What the agent changed and did not commit.
+
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use factory_domain::Leftovers;
+
+use super::Worktree;
+use crate::git::{Call, GitError};
+
+/// What was found when the agent had ended, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Paths changed, added or deleted and not committed.
+    pub files: usize,
+    pub fate: Fate,
+    /// Repositories the agent made inside the worktree. A commit could only hold a dangling link to
+    /// them, so they are left out of it.
+    pub nested: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// There was nothing.
+    #[default]
+    None,
+    Committed,
+    Kept,
+    Discarded,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fate = match self.fate {
+            Fate::None => return f.write_str("the agent committed everything it changed"),
+            Fate::Committed => "committed as one commit",
+            Fate::Kept => "kept in the worktree",
+            Fate::Discarded => "discarded",
+        };
+        write!(f, "{} uncommitted file(s) {fate}", self.files)?;
+        if !self.nested.is_empty() {
+            let names: Vec<_> = self.nested.iter().map(|path| path.display().to_string()).collect();
+            write!(f, "; left out, being repositories of their own: {}", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Deals with the leftovers as the task wishes.
+pub(super) async fn settle(worktree: &Worktree, wish: Leftovers, title: &str) -> Result<Found, GitError> {
+    let (files, nested) = find(worktree).await?;
+    if files == 0 && nested.is_empty() {
+        return Ok(Found::default());
+    }
+    let fate = match wish {
+        Leftovers::Keep => Fate::Kept,
+        Leftovers::Discard => {
+            discard(worktree).await?;
+            Fate::Discarded
+        }
+        Leftovers::Commit if files == 0 => Fate::None,
+        Leftovers::Commit => {
+            commit(worktree, title, &nested).await?;
+            Fate::Committed
+        }
+    };
+    Ok(Found { files, fate, nested })
+}
+
+/// Counts changed files, and lists repositories inside.
+async fn find(worktree: &Worktree) -> Result<(usize, Vec<PathBuf>), GitError> {
+    let call = Call::new(["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]);
+    let listing = worktree.git().run(call).await?.stdout;
+    let mut files = 0;
+    let mut nested = Vec::new();
+    for entry in crate::git::paths(&listing) {
+        // `XY path`, the path relative to the root; git ends that of a repository inside with a slash.
+        let Some(path) = entry.as_os_str().as_bytes().get(3..) else { continue };
+        let path = Path::new(std::ffi::OsStr::from_bytes(path));
+        if path.as_os_str().as_bytes().ends_with(b"/") {
+            nested.push(path.to_owned());
+        } else if !worktree.included.iter().any(|included| included == path) {
+            files += 1;
+        }
+    }
+    Ok((files, nested))
+}
+
+async fn commit(worktree: &Worktree, title: &str, nested: &[PathBuf]) -> Result<(), GitError> {
+    let git = worktree.git();
+    let mut pathspecs = b":/\0".to_vec();
+    for path in worktree.included.iter().chain(nested) {
+        pathspecs.extend_from_slice(b":(top,exclude,literal)");
+        pathspecs.extend_from_slice(path.as_os_str().as_bytes());
+        pathspecs.push(0);
+    }
+    let add = Call::new(["add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+    git.run(add.stdin(pathspecs)).await?;
+    let commit = Call::new(["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=verbatim"])
+        .arg("--allow-empty")
+        .arg("--file=-")
+        .stdin(format!("Leftovers of: {title}\n"));
+    git.run(commit).await.map(drop)
+}
+
+async fn discard(worktree: &Worktree) -> Result<(), GitError> {
+    let git = worktree.git();
+    git.run(Call::new(["reset", "--hard", "--quiet", "--no-recurse-submodules"])).await?;
+    git.run(Call::new(["clean", "-ffdq"])).await.map(drop)
+}

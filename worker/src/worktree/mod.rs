@@ -1,0 +1,140 @@
+//! A task's worktree: where its agent works, and what is read from it afterwards.
+//!
+//! An agent may do anything to its worktree: switch branches, detach `HEAD`, rewrite history, delete
+//! `.git`. So nothing here trusts the directory to lead git anywhere; the git directory is remembered
+//! from the start.
+
+mod changes;
+mod leftovers;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use factory_domain::{BranchName, RepoSource};
+use serde::{Deserialize, Serialize};
+
+pub use changes::{MAX_PATCH, Work};
+pub use leftovers::{Fate, Found};
+
+use crate::git::{Call, Git, GitError};
+use crate::repo::Request;
+use crate::repo::lock::RepositoryLock;
+use crate::workspace;
+
+/// Who commits where nobody else is named.
+pub const FACTORY_NAME: &str = "Factory";
+pub const FACTORY_EMAIL: &str = "factory@localhost";
+
+/// Plain data: kept with the attempt, it means the same after the worker's restart.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Worktree {
+    pub path: PathBuf,
+    /// The branch made for the task, and delivered under this name.
+    pub branch: BranchName,
+    /// Full id of the commit the branch started from.
+    pub base_commit: String,
+    pub source: RepoSource,
+    /// Files copied in by `.worktreeinclude`, relative; never committed by the factory.
+    pub included: Vec<PathBuf>,
+    /// The bare clone.
+    repository: PathBuf,
+    /// The worktree's own git directory, inside the clone.
+    git_dir: PathBuf,
+    /// How to run git; the plain way after a restart.
+    #[serde(skip)]
+    git: Git,
+}
+
+impl Worktree {
+    /// Reads what `git worktree add` has just made.
+    pub(crate) async fn at(
+        request: &Request<'_>,
+        repository: &Path,
+        base_commit: String,
+        git: Git,
+    ) -> io::Result<Self> {
+        let link = tokio::fs::read_to_string(request.workspace.join(".git")).await?;
+        let git_dir = link.trim_end_matches('\n').strip_prefix("gitdir: ").map(PathBuf::from);
+        let git_dir = git_dir.ok_or_else(|| io::Error::other("its .git names no git directory"))?;
+        Ok(Self {
+            path: request.workspace.to_owned(),
+            branch: request.branch.clone(),
+            base_commit,
+            source: request.source.clone(),
+            included: Vec::new(),
+            repository: repository.to_owned(),
+            git_dir,
+            git,
+        })
+    }
+
+    /// Git in this worktree.
+    pub(crate) fn git(&self) -> Git {
+        self.git.in_worktree(&self.git_dir, &self.path)
+    }
+
+    /// Git in the bare clone.
+    pub(crate) fn git_in_repository(&self) -> Git {
+        self.git.in_repository(&self.repository)
+    }
+
+    fn branch_ref(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+
+    /// Lets git commit in this worktree, and in no other, as the factory: for hosts where nobody has
+    /// told git who they are.
+    pub(crate) async fn use_factory_identity(&self) -> io::Result<()> {
+        let config = format!("[user]\n\tname = {FACTORY_NAME}\n\temail = {FACTORY_EMAIL}\n");
+        tokio::fs::write(self.git_dir.join("config.worktree"), config).await
+    }
+
+    /// The commit to deliver: where `HEAD` is, however the agent brought it there. Where the agent went
+    /// back to an older commit, or `HEAD` is gone, the task's branch.
+    pub async fn tip(&self) -> Result<String, GitError> {
+        let repository = self.git_in_repository();
+        let head = match commit_of(&self.git(), "HEAD").await {
+            Ok(head) => head,
+            Err(GitError::NotARepository { .. } | GitError::Io { .. } | GitError::Start(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let branch = commit_of(&repository, &self.branch_ref()).await?;
+        match (head, branch) {
+            (Some(head), Some(branch)) if head != branch => {
+                let behind = Call::new(["merge-base", "--is-ancestor", &head, &branch]);
+                Ok(if repository.ask(behind).await? { branch } else { head })
+            }
+            (Some(tip), _) | (None, Some(tip)) => Ok(tip),
+            (None, None) => Err(GitError::RefNotFound {
+                said: format!("the worktree has no HEAD, and branch {} is gone", self.branch),
+            }),
+        }
+    }
+
+    /// Removes the directory, its registration and the branch in the clone. The work must be saved
+    /// before. Doing it again changes nothing.
+    pub async fn remove(&self) -> Result<(), GitError> {
+        let io = |source| GitError::Io { command: "worktree remove".to_owned(), source };
+        let (path, git_dir) = (self.path.clone(), self.git_dir.clone());
+        // The files need no lock, and there may be many.
+        workspace::remove(path).await.map_err(io)?;
+        if !self.repository.try_exists().map_err(io)? {
+            return Ok(());
+        }
+        let _lock = RepositoryLock::acquire(&self.repository).await.map_err(io)?;
+        // By hand: `git worktree remove` refuses a worktree whose agent has damaged its `.git`.
+        workspace::remove(git_dir).await.map_err(io)?;
+        let call = Call::new(["update-ref", "-d", &self.branch_ref()]);
+        self.git_in_repository().run(call).await.map(drop)
+    }
+}
+
+async fn commit_of(git: &Git, name: &str) -> Result<Option<String>, GitError> {
+    let call =
+        Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{name}^{{commit}}"));
+    match git.run(call).await {
+        Ok(answer) => Ok(Some(answer.line())),
+        Err(GitError::RefNotFound { .. } | GitError::Failed { code: Some(1 | 128), .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

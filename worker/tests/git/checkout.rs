@@ -1,0 +1,189 @@
+//! Making worktrees.
+
+use std::os::unix::fs::PermissionsExt;
+
+use factory_domain::RevisionName;
+use factory_worker::repo::RepoError;
+use tokio_util::sync::CancellationToken;
+
+use crate::fixture::{Fixture, read};
+
+#[tokio::test]
+async fn a_worktree_starts_from_the_default_branch_on_a_branch_of_its_own() {
+    let fixture = Fixture::new();
+    let worktree = fixture.checkout("one", None).await.expect("a worktree");
+    assert_eq!(read(worktree.path.join("README")), "hello\n");
+    assert_eq!(worktree.base_commit, fixture.git(&fixture.origin(), &["rev-parse", "main"]));
+    assert_eq!(fixture.git(&worktree.path, &["branch", "--show-current"]), "factory/one");
+    assert_eq!(fixture.git(&worktree.path, &["status", "--porcelain"]), "");
+    assert_eq!(fixture.git(&worktree.path, &["rev-parse", "origin/HEAD"]), worktree.base_commit);
+    assert!(fixture.noted("cloning"));
+}
+
+#[tokio::test]
+async fn eight_tasks_at_once_share_one_clone_and_each_has_its_own_worktree() {
+    let fixture = Fixture::new();
+    let names: Vec<String> = (0..8).map(|n| format!("task{n}")).collect();
+    let made = futures_util::future::join_all(names.iter().map(|name| fixture.checkout(name, None))).await;
+    for (name, worktree) in names.iter().zip(made) {
+        let worktree = worktree.expect("a worktree");
+        fixture.commit_in(&worktree.path, name, "work\n");
+        assert_eq!(worktree.tip().await.expect("a tip"), fixture.git(&worktree.path, &["rev-parse", "HEAD"]));
+    }
+    fixture.clone_path();
+    let cloned = fixture.notes.lock().expect("notes").iter().filter(|note| note.contains("cloning")).count();
+    assert_eq!(cloned, 1);
+}
+
+#[tokio::test]
+async fn each_request_sees_what_the_origin_had_when_it_came() {
+    let fixture = Fixture::new();
+    fixture.checkout("before", None).await.expect("a worktree");
+    let newer = fixture.commit("origin", "NEWS", "new\n");
+    let worktree = fixture.checkout("after", None).await.expect("a worktree");
+    assert_eq!(worktree.base_commit, newer);
+}
+
+#[tokio::test]
+async fn a_base_is_a_branch_a_tag_or_a_commit_id() {
+    let fixture = Fixture::new();
+    let origin = fixture.origin();
+    let first = fixture.git(&origin, &["rev-parse", "HEAD"]);
+    fixture.git(&origin, &["tag", "--annotate", "--message", "one", "v1"]);
+    fixture.git(&origin, &["checkout", "--quiet", "-b", "side/branch"]);
+    let side = fixture.commit("origin", "side", "x\n");
+    fixture.git(&origin, &["checkout", "--quiet", "main"]);
+    let bases = [
+        ("side/branch", &side),
+        ("refs/heads/side/branch", &side),
+        ("origin/side/branch", &side),
+        ("v1", &first),
+        ("refs/tags/v1", &first),
+        (&side[..9], &side),
+        (side.as_str(), &side),
+    ];
+    for (n, (base, commit)) in bases.into_iter().enumerate() {
+        let worktree = fixture.checkout(&format!("t{n}"), Some(base)).await;
+        assert_eq!(&worktree.expect(base).base_commit, commit, "{base}");
+    }
+}
+
+#[tokio::test]
+async fn a_detached_head_and_an_unadvertised_commit_are_bases_too() {
+    let fixture = Fixture::new();
+    let origin = fixture.origin();
+    fixture.checkout("first", None).await.expect("a worktree");
+    fixture.git(&origin, &["checkout", "--quiet", "--detach"]);
+    let loose = fixture.commit("origin", "loose", "x\n");
+    assert_eq!(fixture.checkout("head", None).await.expect("a worktree").base_commit, loose);
+    fixture.git(&origin, &["update-ref", "refs/pull/7/head", "HEAD"]);
+    let pull = fixture.checkout("pull", Some("refs/pull/7/head")).await.expect("a worktree");
+    assert_eq!(pull.base_commit, loose);
+}
+
+#[tokio::test]
+async fn a_branch_the_origin_has_is_gone_on_from() {
+    let fixture = Fixture::new();
+    let origin = fixture.origin();
+    fixture.git(&origin, &["checkout", "--quiet", "-b", "feature"]);
+    let delivered = fixture.commit("origin", "feature", "x\n");
+    fixture.git(&origin, &["checkout", "--quiet", "main"]);
+
+    let worktree = fixture.checkout_branch("again", None, "feature").await.expect("a worktree");
+    assert_eq!(worktree.base_commit, delivered);
+    assert!(fixture.noted("already in"));
+    worktree.remove().await.expect("removed");
+
+    let worktree = fixture.checkout_branch("based", Some("main"), "feature").await.expect("a worktree");
+    assert_eq!(worktree.base_commit, delivered);
+    worktree.remove().await.expect("removed");
+
+    fixture.commit("origin", "elsewhere", "x\n");
+    let refused = fixture.checkout_branch("apart", Some("main"), "feature").await;
+    assert!(matches!(refused, Err(RepoError::BranchWithoutBase { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_branch_in_use_is_refused_until_its_worktree_is_gone() {
+    let fixture = Fixture::new();
+    let first = fixture.checkout_branch("first", None, "mine").await.expect("a worktree");
+    let refused = fixture.checkout_branch("second", None, "mine").await.expect_err("in use");
+    assert!(matches!(&refused, RepoError::BranchInUse { path, .. } if *path == first.path), "{refused}");
+    // As a crash leaves it: the directory gone, the registration not.
+    std::fs::remove_dir_all(&first.path).expect("removed");
+    fixture.checkout_branch("third", None, "mine").await.expect("the branch is free again");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_a_clone_is_no_clone() {
+    let fixture = Fixture::new();
+    fixture.checkout("one", None).await.expect("a worktree");
+    let clone = fixture.clone_path();
+    std::fs::remove_dir_all(&clone).expect("removed");
+    let half = clone.with_extension("tmp");
+    std::fs::create_dir_all(half.join(".git/objects")).expect("made");
+    let worktree = fixture.checkout("two", None).await.expect("a worktree");
+    assert!(worktree.path.join("README").exists());
+    assert!(!half.exists());
+}
+
+#[tokio::test]
+async fn a_hostile_repository_runs_nothing() {
+    let fixture = Fixture::new();
+    let touched = fixture.path("touched");
+    let script = format!("#!/bin/sh\ntouch {}\n", touched.display());
+    fixture.commit("origin", ".gitattributes", "* filter=evil diff=evil\n");
+    fixture.commit("origin", ".githooks/post-checkout", &script);
+    fixture.checkout("one", None).await.expect("a worktree");
+    // As an agent could have prepared it for the tasks after its own.
+    let clone = fixture.clone_path();
+    for hook in ["post-checkout", "reference-transaction", "pre-commit", "pre-push"] {
+        let path = clone.join("hooks").join(hook);
+        std::fs::create_dir_all(clone.join("hooks")).expect("made");
+        std::fs::write(&path, &script).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+    let worktree = fixture.checkout("two", None).await.expect("a worktree");
+    std::fs::write(worktree.path.join("new"), "x").expect("written");
+    let out = fixture.out();
+    worktree.finish(factory_domain::Leftovers::Commit, "t", &out).await.expect("finished");
+    let delivered = factory_worker::delivery::deliver(&worktree, factory_domain::Deliver::Branch, &out).await;
+    assert_eq!(delivered.expect("delivered").delivery, factory_domain::Delivery::Pushed);
+    worktree.remove().await.expect("removed");
+    assert!(!touched.exists(), "a hook ran");
+}
+
+#[tokio::test]
+async fn where_nobody_is_known_to_git_the_factory_commits() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("gitconfig"), "[user]\n\tuseConfigOnly = true\n").expect("written");
+    let worktree = fixture.checkout("one", None).await.expect("a worktree");
+    fixture.commit_in(&worktree.path, "file", "x\n");
+    let author = fixture.git(&worktree.path, &["log", "-1", "--format=%an <%ae>"]);
+    assert_eq!(author, "Factory <factory@localhost>");
+}
+
+#[tokio::test]
+async fn a_cancelled_checkout_leaves_nothing() {
+    let fixture = Fixture::new();
+    let token = CancellationToken::new();
+    token.cancel();
+    let base = RevisionName::parse("main").expect("a base");
+    let refused = fixture.request(&fixture.source("origin"), "one", Some(&base), "b", &token).await;
+    assert!(refused.expect_err("cancelled").is_cancelled());
+    assert!(!fixture.path("worker/workspaces/one").exists());
+}
+
+#[tokio::test]
+async fn removal_leaves_nothing_and_may_be_repeated() {
+    let fixture = Fixture::new();
+    let worktree = fixture.checkout("one", None).await.expect("a worktree");
+    let kept = fixture.checkout("two", None).await.expect("a worktree");
+    std::fs::remove_file(worktree.path.join(".git")).expect("damaged");
+    worktree.remove().await.expect("removed");
+    worktree.remove().await.expect("removed again");
+    assert!(!worktree.path.exists());
+    let clone = fixture.clone_path();
+    assert_eq!(fixture.git(&clone, &["branch", "--format=%(refname:short)"]), "factory/two");
+    assert_eq!(fixture.git(&kept.path, &["status", "--porcelain"]), "");
+}

@@ -1,0 +1,9 @@
+//! The git side of the worker against real repositories, in a HOME of their own.
+
+mod checkout;
+mod delivery;
+mod errors;
+mod fixture;
+mod include;
+mod leftovers;
+mod setup;
