@@ -1,3 +1,4 @@
 //! The coordinator: a durable queue, leases over streaming gRPC, an event feed and a log store.
 
+pub mod logs;
 pub mod store;

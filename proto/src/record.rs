@@ -57,6 +57,13 @@ pub fn decode(buffer: &[u8]) -> Frame {
     }
 }
 
+/// The bytes that the frame at the beginning of `buffer` takes, by its own word: for
+/// skipping frames that were read whole before. `None` where not even its header is there.
+pub fn frame_length(buffer: &[u8]) -> Option<usize> {
+    let length = buffer.first_chunk::<4>()?;
+    Some(HEADER + u32::from_le_bytes(*length) as usize)
+}
+
 /// Cuts one line (without its break) into records, the first of them at `offset`.
 pub fn split_line(
     offset: u64,
