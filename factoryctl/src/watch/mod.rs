@@ -8,6 +8,7 @@
 
 mod cursor;
 mod held;
+mod incoming;
 mod lines;
 mod view;
 
@@ -15,18 +16,19 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use factory_proto::client::follow::{self, Update};
+use factory_proto::client::follow::Update;
 use factory_proto::client::{Client, ClientConfig};
 use factory_proto::v1;
 use factory_proto::v1::TaskState;
 use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream, SelectAll};
+use futures_util::stream::{BoxStream, SelectAll};
 use tokio::time::{Instant, MissedTickBehavior};
-use tonic::{Code, Status};
+use tonic::Code;
 
 use crate::exit::{CommandError, Exit};
 use crate::render::Console;
 use held::HeldEvents;
+use incoming::Incoming;
 
 pub use cursor::{LogPlace, WatchCursor};
 pub use lines::Joiner;
@@ -52,13 +54,6 @@ pub enum Spell {
     /// Every task named has ended.
     Ended,
     Interrupted,
-}
-
-enum Incoming {
-    Event(Result<Update<v1::Event>, Status>),
-    EventsEnded,
-    Log(u64, Result<Update<v1::FollowLogResponse>, Status>),
-    LogEnded(u64),
 }
 
 /// One task being watched.
@@ -130,7 +125,7 @@ impl Watch {
                 Vec::new()
             }
         };
-        watch.follow_events(names);
+        watch.incoming.push(incoming::events(&watch.config, names, watch.cursor.event, watch.all));
         Ok(watch)
     }
 
@@ -186,24 +181,11 @@ impl Watch {
         }
     }
 
-    fn follow_events(&mut self, tasks: Vec<String>) {
-        let request =
-            v1::WatchRequest { tasks, after: self.cursor.event, follow: true, until_ended: !self.all };
-        let events = follow::events(self.config.clone(), request).map(Incoming::Event);
-        self.incoming.push(events.chain(stream::iter([Incoming::EventsEnded])).boxed());
-    }
-
     fn follow_log(&mut self, number: u64) {
         let Some(task) = self.tasks.get_mut(&number).filter(|task| task.log == Log::Unopened) else { return };
         task.log = Log::Open;
         let from = self.cursor.logs.get(&number).copied().unwrap_or_default();
-        let request = v1::FollowLogRequest {
-            task: task.id.clone(),
-            from: Some(v1::LogPosition { attempt_number: from.attempt, offset: from.offset }),
-            attempt_number: None,
-        };
-        let log = follow::log(self.config.clone(), request).map(move |update| Incoming::Log(number, update));
-        self.incoming.push(log.chain(stream::iter([Incoming::LogEnded(number)])).boxed());
+        self.incoming.push(incoming::log(&self.config, number, task.id.clone(), from));
     }
 
     pub fn cursor(&self) -> &WatchCursor {
@@ -249,14 +231,18 @@ impl Watch {
 
     fn take(&mut self, incoming: Incoming) -> Result<(), CommandError> {
         match incoming {
-            Incoming::Event(update) => {
-                if let Some(event) = self.connected("events", update)? {
-                    self.held.push(event);
+            Incoming::Event(update) => match update? {
+                Update::Next(event) => self.held.push(event),
+                Update::Disconnected { cause, retry_in } => {
+                    let wait = retry_in.as_secs_f32();
+                    self.view.note(&format!("connection lost ({}); again in {wait:.1}s", cause.message()));
                 }
-            }
+                Update::Reconnected => self.view.note("connected again"),
+            },
             Incoming::EventsEnded => self.events_ended = true,
+            // The stream of events speaks for all: they share the fate of the coordinator.
             Incoming::Log(number, update) => {
-                if let Some(batch) = self.connected("log", update)? {
+                if let Update::Next(batch) = update? {
                     self.show_log(number, batch)?;
                 }
             }
@@ -267,27 +253,6 @@ impl Watch {
             }
         }
         Ok(())
-    }
-
-    /// Says when the connection broke and came back, and hands on what it brought.
-    fn connected<T>(&self, what: &str, update: Result<Update<T>, Status>) -> Result<Option<T>, CommandError> {
-        match update? {
-            Update::Next(item) => Ok(Some(item)),
-            Update::Disconnected { cause, retry_in } => {
-                // One stream speaks for all of them: they share the fate of the coordinator.
-                if what == "events" {
-                    let wait = retry_in.as_secs_f32();
-                    self.view.note(&format!("connection lost ({}); again in {wait:.1}s", cause.message()));
-                }
-                Ok(None)
-            }
-            Update::Reconnected => {
-                if what == "events" {
-                    self.view.note("connected again");
-                }
-                Ok(None)
-            }
-        }
     }
 
     fn show_log(&mut self, number: u64, batch: v1::FollowLogResponse) -> Result<(), CommandError> {

@@ -1,0 +1,22 @@
+//! What programs read: the wire's messages as JSON, snake_case, times in
+//! RFC 3339, and nothing where nothing is known.
+
+mod report;
+mod stream;
+mod task;
+mod worker;
+
+use std::collections::{BTreeMap, HashMap};
+
+pub use report::{CommitView, DiffStatView, ReportView};
+pub use stream::{EndedView, EventView, LogLineView, stream_name};
+pub use task::{ArtifactView, AttemptView, SubmittedView, TaskInFull, TaskView};
+pub use worker::WorkerView;
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn pairs(map: &HashMap<String, String>) -> BTreeMap<&str, &str> {
+    map.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}

@@ -1,0 +1,44 @@
+//! Workers.
+
+use std::collections::BTreeMap;
+
+use factory_proto::v1;
+use serde::Serialize;
+
+use super::{pairs, some};
+use crate::render::units::rfc3339;
+
+#[derive(Debug, Serialize)]
+pub struct WorkerView<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub version: &'a str,
+    pub connected: bool,
+    pub slots: u32,
+    pub busy: u32,
+    pub agents: BTreeMap<&'a str, &'a str>,
+    pub labels: BTreeMap<&'a str, &'a str>,
+    pub free_disk_bytes: u64,
+    pub registered_at: Option<String>,
+    pub last_seen_at: Option<String>,
+    pub last_decline: Option<&'a str>,
+}
+
+impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
+    fn from(worker: &'a v1::Worker) -> Self {
+        Self {
+            id: &worker.id,
+            name: &worker.name,
+            version: &worker.version,
+            connected: worker.connected,
+            slots: worker.slots,
+            busy: worker.busy,
+            agents: worker.agents.iter().map(|agent| (agent.name.as_str(), agent.version.as_str())).collect(),
+            labels: pairs(&worker.labels),
+            free_disk_bytes: worker.free_disk_bytes,
+            registered_at: rfc3339(worker.registered_at_ms),
+            last_seen_at: rfc3339(worker.last_seen_at_ms),
+            last_decline: some(&worker.last_decline),
+        }
+    }
+}
