@@ -7,8 +7,9 @@ fn main() -> ExitCode {
     match args.next().as_deref().and_then(|name| name.to_str()) {
         // Before anything that starts a thread: a shim stays small.
         Some("shim") => factory_worker::shim::main(args),
+        Some("scripted-agent") => factory_worker::agents::scripted::main(args),
         _ => {
-            eprintln!("usage: factory-worker shim …");
+            eprintln!("usage: factory-worker shim … | scripted-agent");
             ExitCode::from(2)
         }
     }

@@ -1,5 +1,7 @@
 //! The shim as a real process over real agents: whatever they do, nothing of them is left.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;

@@ -2,11 +2,20 @@
 //!
 //! An adapter says how its agent is started and what its output means. It never
 //! starts anything but a probe: the attempt's processes belong to the shim. A
-//! fourth agent is one more file here, its kind in the domain, and a line in `all`.
+//! fourth agent is one more file here, its kind in the domain, and a line in [`all`].
+
+pub mod claude;
+pub mod command;
+#[cfg(test)]
+mod fixture;
+pub mod scripted;
+pub mod stream_json;
+mod tail;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factory_domain::{AgentKind, AttemptId, Failure, Outcome, TaskId, TaskSpec, Usage};
@@ -114,4 +123,14 @@ pub struct AgentsConfig {
     pub scripted: Vec<OsString>,
     /// What agents' environments are made from.
     pub environment: Environment,
+}
+
+/// Every agent there is, found on this host or not.
+pub fn all(config: &AgentsConfig) -> Vec<Arc<dyn Agent>> {
+    let environment = || config.environment.clone();
+    vec![
+        Arc::new(claude::Claude::new(config.claude.clone(), environment())),
+        Arc::new(command::Command::new(environment())),
+        Arc::new(scripted::Scripted::new(config.scripted.clone(), environment())),
+    ]
 }

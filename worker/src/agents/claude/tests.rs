@@ -1,0 +1,271 @@
+//! The launch, and the verdict on what the real CLI (2.1.329) printed in each of these cases.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use factory_domain::{AgentKind, FailureReason, Outcome};
+use factory_proto::v1::LogStream;
+
+use super::Claude;
+use crate::agents::{Agent, Conclusion, Job, Launch, Transcript, fixture};
+use crate::environment::Environment;
+use crate::shim::Exit;
+
+fn environment(vars: &[(&str, &str)]) -> Environment {
+    let vars = vars.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Environment::from_vars(vars, vec!["NAMED".to_owned()])
+}
+
+fn job(prompt: &str) -> Job {
+    fixture::job(AgentKind::Claude, prompt)
+}
+
+fn launch(vars: &[(&str, &str)], job: &Job) -> Launch {
+    Claude::new(Some("/proc/self/exe".into()), environment(vars)).launch(job).unwrap()
+}
+
+fn text(argv: &[OsString]) -> String {
+    argv.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+fn get<'a>(env: &'a BTreeMap<OsString, OsString>, name: &str) -> Option<&'a str> {
+    env.get(OsStr::new(name)).and_then(|value| value.to_str())
+}
+
+#[test]
+fn an_environment_is_made_and_holds_no_more_than_was_named() {
+    let mut job = job("do it");
+    job.traceparent = "00-abc-def-01".to_owned();
+    let vars = [
+        ("PATH", "/bin"),
+        ("LC_ALL", "C"),
+        ("ANTHROPIC_API_KEY", "sk-secret"),
+        ("CLAUDECODE", "1"),
+        ("CLAUDE_CONFIG_DIR", "/someone/elses"),
+        ("AWS_SECRET_ACCESS_KEY", "cloud"),
+        ("GITHUB_TOKEN", "gh"),
+        ("NAMED", "yes"),
+    ];
+    let env = launch(&vars, &job).env;
+    let expected = [
+        ("PATH", "/bin"),
+        ("LC_ALL", "C"),
+        ("ANTHROPIC_API_KEY", "sk-secret"),
+        ("NAMED", "yes"),
+        ("CLAUDE_CONFIG_DIR", job.agent_home.to_str().unwrap()),
+        ("CLAUDE_CODE_DISABLE_FILE_MENTIONS", "1"),
+        ("FACTORY_TASK_ID", &job.task.to_string()),
+        ("FACTORY_ATTEMPT_ID", &job.attempt.to_string()),
+        ("FACTORY_ATTEMPT_NUMBER", "1"),
+        ("TRACEPARENT", "00-abc-def-01"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(get(&env, name), Some(value), "{name}");
+    }
+    for name in ["CLAUDECODE", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"] {
+        assert_eq!(get(&env, name), None, "{name}");
+    }
+    let cloud = launch(&[("CLAUDE_CODE_USE_BEDROCK", "1"), ("AWS_SECRET_ACCESS_KEY", "cloud")], &job).env;
+    assert_eq!(get(&cloud, "AWS_SECRET_ACCESS_KEY"), Some("cloud"));
+}
+
+#[test]
+fn a_login_in_a_file_is_used_where_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let configured = home.path().to_str().unwrap();
+    std::fs::write(home.path().join(".credentials.json"), "{}").unwrap();
+    let job = job("do it");
+    let shared = launch(&[("CLAUDE_CONFIG_DIR", configured)], &job).env;
+    assert_eq!(get(&shared, "CLAUDE_CONFIG_DIR"), Some(configured));
+    let keyed = launch(&[("CLAUDE_CONFIG_DIR", configured), ("ANTHROPIC_API_KEY", "sk")], &job).env;
+    assert_eq!(get(&keyed, "CLAUDE_CONFIG_DIR"), job.agent_home.to_str());
+}
+
+#[test]
+fn the_argv_says_what_the_task_asks_and_no_secret() {
+    let mut job = job("do it");
+    job.spec.model = Some("opus".to_owned());
+    job.spec.max_turns = Some(7);
+    job.spec.budget_micro_usd = Some(2_500_000);
+    let launch = launch(&[("ANTHROPIC_API_KEY", "sk-secret")], &job);
+    let argv = text(&launch.argv);
+    assert!(argv.contains(&format!("--session-id {}", job.session)), "{argv}");
+    assert!(argv.contains("--model opus --max-turns 7 --max-budget-usd 2.5"), "{argv}");
+    assert!(
+        argv.contains("-p --output-format stream-json --verbose --permission-mode bypassPermissions"),
+        "{argv}"
+    );
+    assert!(!argv.contains("secret"), "{argv}");
+    assert_eq!(launch.stdin, b"do it");
+}
+
+#[test]
+fn a_repository_is_trusted_only_where_the_task_says_so() {
+    let workspace = tempfile::tempdir().unwrap();
+    let mut job = job("do it");
+    job.workspace = workspace.path().to_owned();
+    let memory = workspace.path().join("CLAUDE.md");
+
+    std::os::unix::fs::symlink("/etc/passwd", &memory).unwrap();
+    let untrusted = text(&launch(&[], &job).argv);
+    assert!(untrusted.contains("--setting-sources  --strict-mcp-config"), "{untrusted}");
+    assert!(!untrusted.contains("--append-system-prompt-file"), "it leads out of the workspace");
+
+    std::fs::remove_file(&memory).unwrap();
+    std::fs::write(&memory, "Be kind.").unwrap();
+    let untrusted = text(&launch(&[], &job).argv);
+    let handed_over = format!("--append-system-prompt-file {}", memory.canonicalize().unwrap().display());
+    assert!(untrusted.contains(&handed_over), "{untrusted}");
+
+    job.spec.trust_repo = true;
+    let trusted = text(&launch(&[], &job).argv);
+    assert!(!trusted.contains("--setting-sources") && !trusted.contains("CLAUDE.md"), "{trusted}");
+}
+
+#[test]
+fn a_prompt_is_never_a_command() {
+    for (prompt, stdin) in [("/compact", "\n/compact"), ("fix a/b", "fix a/b"), (" /clear", "\n /clear")] {
+        assert_eq!(launch(&[], &job(prompt)).stdin, stdin.as_bytes());
+    }
+}
+
+const INIT: &str = r#"{"type":"system","subtype":"init","session_id":"s-1","model":"claude-opus-5-5"}"#;
+const DONE: &str = r#"{"type":"result","subtype":"success","is_error":false,"result":"All done.","num_turns":2,
+    "terminal_reason":"completed","total_cost_usd":2.008212,"usage":{"input_tokens":1},
+    "modelUsage":{"a":{"inputTokens":2000,"outputTokens":100},"b":{"inputTokens":5,"cacheReadInputTokens":60,"cacheCreationInputTokens":40}}}"#;
+
+fn transcript(lines: &[&str], stderr: &str) -> Box<dyn Transcript> {
+    let mut job = job("do it");
+    job.spec.budget_micro_usd = Some(500_000);
+    let mut transcript = Claude::new(None, Environment::default()).transcript(&job);
+    for line in lines {
+        transcript.record(LogStream::Stdout, line.as_bytes());
+    }
+    transcript.record(LogStream::Stderr, stderr.as_bytes());
+    transcript
+}
+
+fn exit(code: i32) -> Exit {
+    Exit { code: Some(code), ..Exit::default() }
+}
+
+fn conclude(lines: &[&str]) -> Conclusion {
+    transcript(lines, "").conclude(&exit(i32::from(!lines.contains(&DONE))))
+}
+
+fn failure(conclusion: Conclusion) -> (FailureReason, String) {
+    match conclusion.outcome {
+        Outcome::Failed { failure } => (failure.reason, failure.message),
+        outcome => panic!("{outcome:?} is no failure"),
+    }
+}
+
+/// A run whose last request failed, as the CLI tells it.
+fn api_error(status: &str, error: &str, words: &str) -> (FailureReason, String) {
+    let shown = format!(
+        r#"{{"type":"assistant","message":{{"model":"<synthetic>","content":[{{"type":"text","text":"{words}"}}]}},
+        "error":"{error}","is_api_error_message":true,"api_error_status":{status}}}"#
+    );
+    let result = format!(
+        r#"{{"type":"result","subtype":"success","is_error":true,"terminal_reason":"api_error",
+        "api_error_status":{status},"result":"{words}","num_turns":1,"total_cost_usd":0}}"#
+    );
+    failure(conclude(&[INIT, &shown, &result]))
+}
+
+#[test]
+fn a_completed_run_tells_its_words_and_its_price() {
+    let done = conclude(&[INIT, r#"{"type":"news","of":["the","future"]}"#, "not JSON", DONE]);
+    assert_eq!((&done.outcome, done.result_text.as_str()), (&Outcome::Succeeded, "All done."));
+    assert_eq!(done.agent_session.as_deref(), Some("s-1"));
+    let usage = done.usage;
+    assert_eq!(
+        (usage.cost_micro_usd, usage.turns, usage.model.as_deref()),
+        (2_008_212, 2, Some("claude-opus-5-5"))
+    );
+    let tokens = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens);
+    assert_eq!(tokens, (2005, 100, 60, 40));
+}
+
+#[test]
+fn the_apis_answers_are_told_apart() {
+    use FailureReason::{AgentError, ApiError, AuthFailed, Rejected, UsageLimit};
+    let cases = [
+        ("401", "authentication_failed", "Failed to authenticate. API Error: 401 no", AuthFailed),
+        ("403", "authentication_failed", "Failed to authenticate. API Error: 403 no", AuthFailed),
+        ("null", "authentication_failed", "Not logged in · Please run /login", AuthFailed),
+        ("400", "billing_error", "Credit balance is too low", UsageLimit),
+        ("429", "rate_limit", "API Error: Request rejected (429) · slow down", UsageLimit),
+        ("404", "model_not_found", "There's an issue with the selected model (opus-9).", Rejected),
+        ("413", "invalid_request", "Request too large (max 32MB).", AgentError),
+        ("400", "invalid_request", "API Error: 400 no", ApiError),
+        ("500", "server_error", "API Error: 500 oops", ApiError),
+        ("529", "server_error", "API Error: 529 overloaded", ApiError),
+        ("null", "connection_failed", "Unable to connect to API (ConnectionRefused)", ApiError),
+    ];
+    for (status, error, words, expected) in cases {
+        let (reason, message) = api_error(status, error, words);
+        assert_eq!(reason, expected, "{status} {error}");
+        assert!(message.contains(words.trim_end_matches('.')), "the cause is told: {message}");
+    }
+}
+
+#[test]
+fn a_refused_key_is_given_up_at_the_first_retry_and_an_overload_is_not() {
+    let retry = |status: u16| {
+        format!(
+            r#"{{"type":"system","subtype":"api_retry","attempt":1,"max_retries":10,"retry_delay_ms":592,"error_status":{status},"error":"x"}}"#
+        )
+    };
+    let refused = transcript(&[INIT, &retry(401)], "");
+    assert_eq!(refused.give_up().unwrap().reason, FailureReason::AuthFailed);
+    assert_eq!(transcript(&[INIT, &retry(529)], "").give_up(), None);
+    let killed = Exit { signal: Some(9), ..Exit::default() };
+    let (reason, message) = failure(transcript(&[INIT, &retry(529)], "").conclude(&killed));
+    assert_eq!(reason, FailureReason::ApiError, "{message}");
+}
+
+#[test]
+fn a_subscriptions_limit_says_when_it_resets() {
+    let limit =
+        r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1900000000}}"#;
+    let result = r#"{"type":"result","subtype":"success","is_error":true,"terminal_reason":"api_error","result":"You've hit your limit"}"#;
+    let (reason, message) = failure(conclude(&[INIT, limit, result]));
+    assert_eq!(reason, FailureReason::UsageLimit);
+    assert!(message.ends_with("You've hit your limit. It resets at 2030-03-17T17:46:40Z"), "{message}");
+}
+
+#[test]
+fn the_tasks_own_limits_are_told_as_such() {
+    let budget = r#"{"type":"result","subtype":"error_max_budget_usd","is_error":true,"terminal_reason":"budget_exhausted","total_cost_usd":1.004,"errors":["Reached maximum budget ($0.5)"]}"#;
+    let (reason, message) = failure(conclude(&[INIT, budget]));
+    assert_eq!(reason, FailureReason::Budget);
+    assert_eq!(message, "Claude Code used up its budget of $0.50 (it spent $1.00); raise --budget-usd");
+    let turns = r#"{"type":"result","subtype":"error_max_turns","is_error":true,"terminal_reason":"max_turns","num_turns":3,"errors":["Reached maximum number of turns (2)"]}"#;
+    assert_eq!(failure(conclude(&[INIT, turns])).0, FailureReason::AgentError);
+}
+
+#[test]
+fn an_end_without_a_good_result_is_never_a_success() {
+    let aborted = r#"{"type":"result","subtype":"success","is_error":false,"terminal_reason":"aborted_tools","result":""}"#;
+    let command = r#"{"type":"result","subtype":"success","is_error":false,"num_turns":0,"result":""}"#;
+    for lines in [&[INIT, aborted][..], &[INIT, command], &[INIT], &[]] {
+        let (reason, _) = failure(transcript(lines, "").conclude(&exit(0)));
+        assert_eq!(reason, FailureReason::AgentError, "{lines:?}");
+    }
+    let flag = transcript(&[], "error: unknown option '--no-such-flag'").conclude(&exit(1));
+    let (_, message) = failure(flag);
+    assert_eq!(
+        message,
+        "Claude Code ended with exit code 1 and no result: error: unknown option '--no-such-flag'"
+    );
+}
+
+#[test]
+fn an_agent_that_was_stopped_is_cancelled_unless_it_was_done() {
+    let stopped = Exit { stopped: true, ..exit(143) };
+    assert_eq!(transcript(&[INIT], "").conclude(&stopped).outcome, Outcome::Cancelled);
+    assert_eq!(transcript(&[INIT, DONE], "").conclude(&stopped).outcome, Outcome::Succeeded);
+    let resumed = transcript(&[INIT, DONE, INIT], "").conclude(&stopped);
+    assert_eq!(resumed.outcome, Outcome::Cancelled, "a background task had called it back");
+}

@@ -1,0 +1,102 @@
+//! The scripted agent under a real shim: it edits, commits and fails as told, and is understood.
+
+#![allow(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use factory_domain::{AgentKind, AttemptId, Outcome, SpecDraft, TaskId};
+use factory_worker::agents::{self, AgentsConfig, Conclusion, Job};
+use factory_worker::environment::Environment;
+use factory_worker::shim::{self, ShimProgram};
+use factory_worker::spool::{RecordReader, SpoolDir};
+use uuid::Uuid;
+
+const WORKER: &str = env!("CARGO_BIN_EXE_factory-worker");
+
+fn git(repo: &Path, args: &[&str]) -> String {
+    let output = Command::new("git").arg("-C").arg(repo).args(args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A host's environment with an identity for git and nothing else of this machine's.
+fn environment(home: &Path) -> Environment {
+    let path = std::env::var_os("PATH").unwrap();
+    let mut vars = vec![(OsString::from("PATH"), path), ("HOME".into(), home.into())];
+    for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
+        vars.push((name.into(), "agent@example.org".into()));
+    }
+    Environment::from_vars(vars, Vec::new())
+}
+
+async fn run(workspace: &Path, attempt_number: u32, prompt: &str) -> Conclusion {
+    let root = tempfile::tempdir().unwrap();
+    let config = AgentsConfig {
+        claude: None,
+        scripted: vec![WORKER.into(), "scripted-agent".into()],
+        environment: environment(root.path()),
+    };
+    let agent = agents::all(&config).into_iter().find(|agent| agent.kind() == AgentKind::Scripted).unwrap();
+    agent.probe().await.unwrap();
+    let draft = SpecDraft { prompt: prompt.to_owned(), agent: "scripted".to_owned(), ..SpecDraft::default() };
+    let job = Job {
+        task: TaskId::from_uuid(Uuid::now_v7()),
+        attempt: AttemptId::from_uuid(Uuid::now_v7()),
+        attempt_number,
+        spec: draft.validate().unwrap(),
+        workspace: workspace.to_owned(),
+        agent_home: root.path().join("home"),
+        session: Uuid::new_v4(),
+        traceparent: String::new(),
+    };
+    let spool = SpoolDir::create(root.path(), job.attempt).unwrap();
+    let program = ShimProgram { program: WORKER.into(), args: vec!["shim".into()] };
+    let launch = agent.launch(&job).unwrap();
+    let mut shim = shim::start(&program, &spool, workspace, &launch, Duration::from_secs(1)).await.unwrap();
+    let exit = shim.wait().await.unwrap();
+    let mut transcript = agent.transcript(&job);
+    for record in RecordReader::open(&spool.records_path(), 0).unwrap().read_batch(usize::MAX).unwrap() {
+        transcript.record(record.stream(), &record.data);
+    }
+    let conclusion = transcript.conclude(&exit);
+    assert_eq!(conclusion.agent_session, Some(job.session.to_string()));
+    conclusion
+}
+
+#[tokio::test]
+async fn it_edits_runs_and_commits() {
+    let repo = tempfile::tempdir().unwrap();
+    git(repo.path(), &["init", "--quiet"]);
+    let prompt = "Please add two files.\nwrite src/one.txt first\\nsecond\nappend log.txt entry\nrun false\nrun ls src\n\
+        commit Add two files\norphan\ncost 0.25\nsay Both are there.";
+    let conclusion = run(repo.path(), 1, prompt).await;
+    assert_eq!(conclusion.outcome, Outcome::Succeeded);
+    assert_eq!(conclusion.result_text, "Both are there.");
+    assert_eq!((conclusion.usage.cost_micro_usd, conclusion.usage.turns), (250_000, 8));
+    assert_eq!(git(repo.path(), &["log", "--format=%s"]), "Add two files");
+    assert_eq!(git(repo.path(), &["status", "--porcelain"]), "");
+    assert_eq!(std::fs::read_to_string(repo.path().join("src/one.txt")).unwrap(), "first\nsecond\n");
+}
+
+#[tokio::test]
+async fn it_fails_as_told_and_only_when_told() {
+    let workspace = tempfile::tempdir().unwrap();
+    let prompt = "write draft.txt x\nfail-once the build broke\nwrite final.txt y";
+    let Outcome::Failed { failure } = run(workspace.path(), 1, prompt).await.outcome else {
+        panic!("it failed")
+    };
+    assert_eq!(failure.to_string(), "agent_error: the scripted agent failed: the build broke");
+    assert!(!workspace.path().join("final.txt").exists());
+    assert_eq!(run(workspace.path(), 2, prompt).await.outcome, Outcome::Succeeded);
+    assert!(workspace.path().join("final.txt").exists());
+}
+
+#[tokio::test]
+async fn a_prompt_without_steps_is_noted_down_with_or_without_a_repository() {
+    let workspace = tempfile::tempdir().unwrap();
+    assert_eq!(run(workspace.path(), 1, "Make it faster").await.outcome, Outcome::Succeeded);
+    assert_eq!(std::fs::read_to_string(workspace.path().join("NOTES.md")).unwrap(), "- Make it faster\n");
+}
