@@ -63,6 +63,8 @@ pub async fn a_lease_that_runs_out_is_unreachable_then_lost(store: &dyn Store) {
     assert_eq!((entry.state.name(), entry.tally.infrastructure_failures), ("parked", 1));
     let attempt = store.attempt(claimed.attempt).await.expect("read").expect("there");
     assert_eq!((attempt.state, attempt.ended_at), (AttemptState::Lost, Some(at(360))));
+    let lost = store.events_after(0, &[task], 100).await.expect("read").pop().expect("an event");
+    assert!(lost.detail.is_some_and(|why| why.starts_with("worker_lost: ")));
     let wake = store.next_due().await.expect("read").expect("a wake time");
     assert_eq!(due(store, wake).await, 1);
     assert_eq!(state(store, task).await, "queued");

@@ -1,6 +1,8 @@
 //! One suite for every store: a function a rule, each given a store that is open and empty.
 
 mod bench;
+mod durability;
+mod history;
 mod lease;
 mod queue;
 mod read;

@@ -64,3 +64,30 @@ fn branch(query: &mut QueryBuilder<Sqlite>, filter: &ListFilter, state: Option<&
     }
     query.push(" ORDER BY f.number DESC LIMIT ").push_bind(i64::from(filter.limit)).push(")");
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::super::open;
+    use super::*;
+
+    /// However many tasks have ended: the newest of a rare state are found by its own index.
+    #[tokio::test]
+    async fn a_state_is_read_from_its_own_index() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
+        let filter = ListFilter { states: vec!["failed", "succeeded"], limit: 50, ..ListFilter::default() };
+        let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement(&filter).sql().as_str()));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sql).fetch_all(&mut connection).await.expect("a plan");
+        let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+        let by_state =
+            |step: &&&str| step.contains("SEARCH f USING COVERING INDEX tasks_by_state (state=? AND");
+        assert_eq!(steps.iter().filter(by_state).count(), 2, "{steps:#?}");
+        assert!(
+            !steps.iter().any(|step| step.starts_with("SCAN t") || step.starts_with("SCAN f")),
+            "{steps:#?}"
+        );
+    }
+}

@@ -219,6 +219,7 @@ pub(super) struct EventRow {
 impl EventRow {
     pub(super) fn read(self) -> Result<FeedEvent, StoreError> {
         let event: Option<Event> = self.event.as_deref().map(|json| from_json(json, "event")).transpose()?;
+        let state: TaskState = from_json(&self.state, "state")?;
         Ok(FeedEvent {
             cursor: unsigned(self.cursor)?,
             at: Timestamp::from_millis(self.at),
@@ -227,18 +228,23 @@ impl EventRow {
             attempt: self.attempt_id.as_deref().map(attempt_id).transpose()?,
             attempt_number: self.attempt_number,
             kind: self.kind,
-            state: from_json(&self.state, "state")?,
+            detail: event.and_then(|event| detail(&event, &state)),
+            state,
             worker_name: self.worker_name,
-            detail: event.as_ref().and_then(detail),
         })
     }
 }
 
-/// What there is to say of an event beside its name and the state that followed.
-fn detail(event: &Event) -> Option<String> {
-    match event {
-        Event::Returned { why, .. } => Some(why_returned(why)),
-        Event::Ended { outcome: Outcome::Failed { failure }, .. } => Some(failure.to_string()),
+/// Why it came to this, in a sentence for people.
+fn detail(event: &Event, state: &TaskState) -> Option<String> {
+    match (event, state) {
+        (Event::Returned { why, .. }, _) => Some(why_returned(why)),
+        (Event::Ended { outcome: Outcome::Failed { failure }, .. }, _)
+        | (
+            _,
+            TaskState::Failed { failure, .. }
+            | TaskState::Parked { why: ParkReason::Backoff { failure }, .. },
+        ) => Some(failure.to_string()),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 //! nobody, a burst shares one sync. A verb that fails is rolled back alone; a
 //! commit that fails is everyone's answer, and the writer goes on.
 
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
@@ -129,7 +130,8 @@ impl Writer {
                 self.feed.send_if_modified(|last| std::mem::replace(last, *cursor) != *cursor);
             }
             Err(error) => {
-                tracing::error!(%error, writes = group.len(), "a commit failed");
+                let cause: &(dyn Error + Send + Sync + 'static) = error;
+                tracing::error!(error = cause as &dyn Error, writes = group.len(), "a commit failed");
                 // Fails where SQLite has rolled back by itself, which is as good.
                 drop(sqlx::query(statements::ROLLBACK).execute(&mut self.connection).await);
             }
@@ -191,4 +193,95 @@ async fn run_in_savepoint(job: &mut dyn Job, tx: &mut Tx<'_>) -> Result<(), Stor
     }
     sqlx::query(statements::RELEASE_SAVEPOINT).execute(&mut *tx.connection).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use factory_domain::{SpecDraft, TaskId, Timestamp};
+    use uuid::Uuid;
+
+    use super::super::{open, read, submit::Submit};
+    use super::*;
+    use crate::store::{NewTask, SubmitError, Submitted};
+
+    fn submit(prompt: String) -> Submit {
+        let draft = SpecDraft { prompt, ..SpecDraft::default() };
+        let task = NewTask {
+            id: TaskId::from_uuid(Uuid::now_v7()),
+            spec: draft.validate().expect("a valid spec"),
+            idempotency_key: None,
+            retry_of: None,
+            traceparent: String::new(),
+        };
+        Submit { tasks: vec![task], now: Timestamp::from_millis(0) }
+    }
+
+    type Answer = oneshot::Receiver<Result<Vec<Submitted>, SubmitError>>;
+
+    fn queued(verb: Submit) -> (Box<dyn Job>, Answer) {
+        let (reply, answer) = oneshot::channel();
+        (Box::new(Waiting::new(verb, reply)), answer)
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_and_outlived() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (mut connection, readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
+        // SQLite's own bound on the file stands in for the disk's.
+        let pages: i64 =
+            sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut connection).await.expect("counted");
+        let bound = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 40));
+        sqlx::query(bound).execute(&mut connection).await.expect("set");
+        let (publish, feed) = watch::channel(0);
+        let mut writer = Writer::new(connection, Rules::default(), publish);
+
+        let (small, first) = queued(submit("small".into()));
+        let (large, second) = queued(submit("large".repeat(200_000)));
+        writer.commit_group(&mut vec![small, large]).await;
+        let full = second.await.expect("answered");
+        assert!(matches!(full, Err(SubmitError::Store(StoreError::Full(_)))), "{full:?}");
+        let kept = match first.await.expect("answered") {
+            Ok(_) => 1,
+            Err(SubmitError::Store(StoreError::Full(_))) => 0,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(read::live_count(&readers).await.expect("counted"), kept);
+
+        let (again, third) = queued(submit("small".into()));
+        writer.commit_group(&mut vec![again]).await;
+        third.await.expect("answered").expect("there is room for a small one");
+        assert_eq!(read::live_count(&readers).await.expect("counted"), kept + 1);
+        assert_eq!(*feed.borrow(), kept + 1);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_everyones_answer_and_the_writer_goes_on() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (mut connection, readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
+        // A reference checked only at the commit: the one failure a statement cannot show before.
+        sqlx::raw_sql(
+            "CREATE TABLE debts (task BLOB REFERENCES tasks (id) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER owe AFTER INSERT ON prompts WHEN new.prompt = 'owe'
+             BEGIN INSERT INTO debts VALUES (x'00'); END;",
+        )
+        .execute(&mut connection)
+        .await
+        .expect("made");
+        let (publish, feed) = watch::channel(0);
+        let mut writer = Writer::new(connection, Rules::default(), publish);
+
+        let (sound, first) = queued(submit("sound".into()));
+        let (owing, second) = queued(submit("owe".into()));
+        writer.commit_group(&mut vec![sound, owing]).await;
+        for answer in [first, second] {
+            let answer = answer.await.expect("answered");
+            assert!(matches!(answer, Err(SubmitError::Store(StoreError::Database(_)))), "{answer:?}");
+        }
+        assert_eq!((read::live_count(&readers).await.expect("counted"), *feed.borrow()), (0, 0));
+
+        let (again, third) = queued(submit("sound".into()));
+        writer.commit_group(&mut vec![again]).await;
+        assert_eq!(third.await.expect("answered").expect("accepted")[0].number, 1);
+        assert_eq!(*feed.borrow(), 1);
+    }
 }
