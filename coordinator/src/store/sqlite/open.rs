@@ -99,7 +99,10 @@ fn migrate_error(error: MigrateError, path: &Path) -> OpenError {
     let path = path.to_owned();
     match error {
         MigrateError::VersionMissing(version) => OpenError::FromNewerRelease { path, version },
-        MigrateError::Execute(source) => OpenError::Open { path, source: source.into() },
+        // The database's own trouble: a full disk, a file that cannot be written.
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            OpenError::Open { path, source: source.into() }
+        }
         source => OpenError::Migrate { path, source },
     }
 }
