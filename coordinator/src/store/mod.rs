@@ -37,7 +37,8 @@ impl Default for Rules {
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Accepts all of `tasks` or none, and gives each its number.
+    /// Accepts all of `tasks` or none, and gives each its number. A key used before
+    /// for the same spec, in an earlier call or in this one, finds that first task.
     async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;
 
     /// Applies one event to one task.
@@ -45,6 +46,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Offers queued tasks to one worker: at most `claim.capacity.free_slots` of
     /// those whose requirements it meets, by rank. Set-wise, in one transaction.
+    /// A session that is not the worker's newest is offered nothing.
     async fn claim(&self, claim: Claim, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
 
     /// Extends the leases `worker` holds and says what becomes of each attempt it
