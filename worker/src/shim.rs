@@ -255,7 +255,7 @@ impl Shim {
 }
 
 #[expect(unsafe_code, reason = "tokio has no safe way to watch a descriptor of a kind it does not know")]
-fn watch(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watch(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open, and stays the same descriptor, for as long as it is owned.
     Ok(unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) }?)
 }

@@ -70,8 +70,7 @@ impl AttemptLog {
             next_offset = contents.end;
             last.contents = Some(contents);
         }
-        let marker = dir.join(SEALED);
-        let sealed = marker.try_exists().map_err(LogError::io("look for", &marker))?;
+        let sealed = dir.join(SEALED).exists();
         Ok(Self {
             id,
             dir,
@@ -228,10 +227,7 @@ impl AttemptLog {
         }
         let marker = self.dir.join(SEALED);
         File::create(&marker).map_err(LogError::io("create", &marker))?;
-        // Its own names, and its name in the two directories above.
-        for dir in self.dir.ancestors().take(3) {
-            sync(dir)?;
-        }
+        sync(&self.dir)?;
         self.extent.send_modify(|extent| extent.sealed = true);
         Ok(())
     }

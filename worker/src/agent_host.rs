@@ -1,0 +1,296 @@
+//! The host of a worker's loops: starts them, owns them, and ends them, by draining or at once.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factory_domain::{LeaseTerms, SessionId, WorkerId};
+use factory_proto::client::ClientConfig;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::attempt::assignment::Assignment;
+use crate::attempt::{Attempt, Cause, Order};
+use crate::config::WorkerConfig;
+use crate::crew::Crew;
+use crate::identity::{Identity, IdentityError};
+use crate::logs::{LogFeed, LogLoop};
+use crate::outbox::{Outbox, OutboxLoop};
+use crate::repo;
+use crate::roster::Roster;
+use crate::spool::SpoolDir;
+use crate::spool_watch::SpoolWatch;
+use crate::uplink::Uplink;
+use crate::{heartbeat, session};
+
+/// How long reports and logs have to leave after a stop; what is left goes after the next start.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// On top of the kill grace: for saving what the agents did.
+const SAVING: Duration = Duration::from_secs(20);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("cannot use {path} for the worker's spools")]
+    Spools {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the coordinator at {url} does not take this worker: {why}")]
+    Refused { url: String, why: String },
+    #[error("the worker was stopped before it was welcomed")]
+    Stopped,
+}
+
+/// How this worker stands with its coordinator.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    Connecting,
+    /// A session was opened, under these terms. It may have been lost since.
+    Welcomed(LeaseTerms),
+    /// The coordinator will not have this worker.
+    Refused(String),
+}
+
+/// What the loops of one worker have in common.
+pub struct Shared {
+    pub config: WorkerConfig,
+    pub worker: WorkerId,
+    /// Of this start.
+    pub session: SessionId,
+    pub crew: Crew,
+    pub roster: Arc<Roster>,
+    pub repos: repo::Cache,
+    pub watch: Arc<SpoolWatch>,
+    pub logs: LogFeed,
+    pub outbox: Outbox,
+    pub standing: watch::Sender<Standing>,
+    /// Counts sessions opened.
+    pub welcomed: watch::Sender<u64>,
+    begun: mpsc::UnboundedSender<Attempt>,
+}
+
+impl Shared {
+    pub fn was_welcomed(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Welcomed(_))
+    }
+
+    /// What the coordinator dictates; the usual terms until it has.
+    pub fn terms(&self) -> LeaseTerms {
+        match *self.standing.borrow() {
+            Standing::Welcomed(terms) => terms,
+            Standing::Connecting | Standing::Refused(_) => LeaseTerms::default(),
+        }
+    }
+
+    pub fn spools(&self) -> PathBuf {
+        self.config.root.join("spool")
+    }
+
+    /// Bytes free under the root; 0 where that cannot be known, so that nothing is taken on.
+    pub fn free_disk(&self) -> u64 {
+        match rustix::fs::statvfs(&self.config.root) {
+            Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+            Err(error) => {
+                tracing::warn!(%error, root = %self.config.root.display(), "free disk is not known");
+                0
+            }
+        }
+    }
+
+    /// Puts an attempt on disk and hands it to its own task.
+    pub fn begin(
+        self: &Arc<Self>,
+        assignment: Assignment,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> io::Result<()> {
+        let attempt = Attempt::accept(self, assignment, orders)?;
+        // The host takes no more only while it stops, when the attempt stays on disk as it is.
+        let _ = self.begun.send(attempt);
+        Ok(())
+    }
+
+    /// Everything earlier starts left in the spool directory. What cannot be taken up is left alone, and said.
+    fn take_up(self: &Arc<Self>) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.spools())? {
+            let path = entry?.path();
+            let taken = SpoolDir::open(&path).and_then(|spool| {
+                if !spool.assignment_path().exists() {
+                    // A crash came before the offer was accepted: nothing was promised.
+                    return std::fs::remove_dir_all(spool.path());
+                }
+                let attempt = Attempt::take_up(self, spool)?;
+                let _ = self.begun.send(attempt);
+                Ok(())
+            });
+            if let Err(error) = taken {
+                tracing::error!(path = %path.display(), %error, "a spool cannot be taken up");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A worker at work. Dropped, its loops end at once, and its agents go on under their shims.
+pub struct Worker {
+    shared: Arc<Shared>,
+    /// Ends every loop.
+    token: CancellationToken,
+    loops: JoinSet<()>,
+    /// Keeps the root this worker's own.
+    _identity: Identity,
+}
+
+impl Worker {
+    /// Starts a worker and waits until its coordinator has welcomed it.
+    ///
+    /// # Errors
+    /// Where the root cannot be used, or the coordinator refuses this worker. One that is only
+    /// not there yet is waited for.
+    pub async fn start(config: WorkerConfig) -> Result<Self, StartError> {
+        let worker = Self::launch(config).await?;
+        worker.welcomed().await?;
+        Ok(worker)
+    }
+
+    /// Starts the loops and takes up what earlier starts left. The coordinator may not be there yet.
+    pub async fn launch(config: WorkerConfig) -> Result<Self, StartError> {
+        let identity = Identity::claim(&config.root)?;
+        let crew = Crew::muster(&config.agents).await;
+        let (logs, log_loop) = LogFeed::new();
+        let (outbox, outbox_loop) = Outbox::new();
+        let (begun, beginnings) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            worker: identity.worker,
+            session: SessionId::from_uuid(Uuid::now_v7()),
+            crew,
+            roster: Arc::new(Roster::new(config.slots)),
+            repos: repo::Cache::new(&config.root),
+            watch: SpoolWatch::new(),
+            logs,
+            outbox,
+            standing: watch::Sender::new(Standing::Connecting),
+            welcomed: watch::Sender::new(0),
+            begun,
+            config,
+        });
+        let spools = shared.spools();
+        std::fs::create_dir_all(&spools)
+            .and_then(|()| shared.take_up())
+            .map_err(|source| StartError::Spools { path: spools, source })?;
+        let token = CancellationToken::new();
+        let mut worker = Self { shared, token, loops: JoinSet::new(), _identity: identity };
+        worker.spawn_loops(log_loop, outbox_loop, beginnings);
+        Ok(worker)
+    }
+
+    fn spawn_loops(
+        &mut self,
+        log_loop: LogLoop,
+        outbox_loop: OutboxLoop,
+        beginnings: mpsc::UnboundedReceiver<Attempt>,
+    ) {
+        let shared = &self.shared;
+        let token = || self.token.clone();
+        let patient = || Uplink::new(client_config(&shared.config), shared.welcomed.subscribe());
+        self.loops.spawn(attempts(beginnings, token()));
+        self.loops.spawn(log_loop.run(shared.worker, patient(), token()));
+        self.loops.spawn(outbox_loop.run(shared.worker, patient(), token()));
+        self.loops.spawn(heartbeat::run(Arc::clone(shared), patient(), token()));
+        // Its own welcome must not hurry the session on.
+        let session = Uplink::new(client_config(&shared.config), watch::Sender::new(0).subscribe());
+        self.loops.spawn(session::run(Arc::clone(shared), session, token()));
+        let (watch, token) = (Arc::clone(&shared.watch), token());
+        self.loops.spawn(async move { watch.run(token).await });
+    }
+
+    /// Waits for the first welcome.
+    pub async fn welcomed(&self) -> Result<(), StartError> {
+        let mut standing = self.shared.standing.subscribe();
+        let decided = standing.wait_for(|standing| *standing != Standing::Connecting).await;
+        match decided.map_err(|_| StartError::Stopped)?.clone() {
+            Standing::Refused(why) => Err(StartError::Refused { url: self.shared.config.url.clone(), why }),
+            Standing::Connecting | Standing::Welcomed(_) => Ok(()),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.shared.config.name
+    }
+
+    pub fn id(&self) -> WorkerId {
+        self.shared.worker
+    }
+
+    pub fn slots(&self) -> u32 {
+        self.shared.config.slots
+    }
+
+    /// Takes no more work, and comes back once all that runs has ended and been reported.
+    /// May be dropped: the worker goes on draining.
+    pub async fn drain(&self) {
+        self.shared.roster.drain();
+        self.settled(Roster::is_empty).await;
+    }
+
+    /// Stops now: agents are ended, their work saved and reported. Bounded: what the coordinator
+    /// could not be told in a few seconds waits in the outbox for the next start.
+    pub async fn shutdown(mut self) {
+        self.shared.roster.drain();
+        self.shared.roster.end_all(&Cause::Shutdown);
+        let patience = self.shared.config.kill_grace + SAVING;
+        let ended = self.settled(|roster| !roster.holds_slots());
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::error!("agents could not be ended in time; the next start takes them up");
+        }
+        if tokio::time::timeout(LAST_WORDS, self.settled(Roster::is_empty)).await.is_err() {
+            tracing::warn!("not everything could be told to the coordinator; the rest waits on disk");
+        }
+        self.end_loops().await;
+    }
+
+    /// Ends the loops and nothing else: agents go on under their shims, and the next start takes them up.
+    pub async fn detach(mut self) {
+        self.end_loops().await;
+    }
+
+    async fn end_loops(&mut self) {
+        self.token.cancel();
+        let ended = async { while self.loops.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_WORDS, ended).await.is_err() {
+            tracing::error!("a loop did not end; it is aborted");
+            self.loops.shutdown().await;
+        }
+    }
+
+    async fn settled(&self, settled: impl Fn(&Roster) -> bool) {
+        let mut changes = self.shared.roster.changes();
+        while !settled(&self.shared.roster) && changes.changed().await.is_ok() {}
+    }
+}
+
+fn client_config(config: &WorkerConfig) -> ClientConfig {
+    ClientConfig::new(config.url.clone(), config.token.clone())
+}
+
+/// Owns every attempt's task.
+async fn attempts(mut beginnings: mpsc::UnboundedReceiver<Attempt>, token: CancellationToken) {
+    let mut attempts = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = token.cancelled() => break,
+            Some(attempt) = beginnings.recv() => { attempts.spawn(attempt.run()); }
+            Some(ended) = attempts.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "an attempt's task failed; the coordinator will find it lost");
+                }
+            }
+        }
+    }
+    attempts.shutdown().await;
+}

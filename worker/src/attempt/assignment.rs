@@ -1,0 +1,113 @@
+//! What an attempt is, on disk before anything is done for it, so that a restarted worker knows it again.
+
+use std::io;
+use std::path::PathBuf;
+
+use factory_domain::{AttemptId, TaskId, TaskSpec, Timestamp};
+use factory_proto::convert::{self, InvalidMessage};
+use factory_proto::v1;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::spool::{SpoolDir, write_atomically};
+use crate::worktree::Worktree;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Assignment {
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    /// Counted from 1 within the task.
+    pub attempt_number: u32,
+    pub spec: TaskSpec,
+    /// W3C trace context; may be empty.
+    pub traceparent: String,
+    /// The agent's conversation, chosen before its start so that it is known whatever happens.
+    pub session: Uuid,
+    /// How far the work has come, for what a restart must know.
+    pub progress: Progress,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "at")]
+pub enum Progress {
+    Accepted,
+    /// A workspace may be there, half made.
+    Preparing,
+    Prepared {
+        place: Place,
+    },
+    /// The agent was started, or was just about to be.
+    Started {
+        place: Place,
+        /// By this host's clock.
+        at_time: Timestamp,
+    },
+    Saved {
+        place: Place,
+        /// The place stays after the attempt: there are changes in it that were not committed.
+        keep: bool,
+    },
+}
+
+/// Where the agent works.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Place {
+    Worktree(Box<Worktree>),
+    Directory { path: PathBuf },
+}
+
+impl Place {
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Worktree(worktree) => &worktree.path,
+            Self::Directory { path } => path,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidOffer {
+    #[error("the offer cannot be read: {0}")]
+    Message(#[from] InvalidMessage),
+    #[error("the offered task is not valid here: {}", .0.join("; "))]
+    Spec(Vec<String>),
+}
+
+impl Assignment {
+    pub fn from_offer(offer: v1::Offer) -> Result<Self, InvalidOffer> {
+        let spec = offer.spec.ok_or(InvalidMessage::Missing("spec"))?;
+        let spec = convert::spec_from_wire(spec).map_err(|violations| {
+            InvalidOffer::Spec(
+                violations.into_iter().map(|found| format!("{} {}", found.field, found.why)).collect(),
+            )
+        })?;
+        Ok(Self {
+            task: convert::task_id(&offer.task_id)?,
+            attempt: convert::attempt_id(&offer.attempt_id)?,
+            attempt_number: offer.attempt_number,
+            spec,
+            traceparent: offer.traceparent,
+            session: Uuid::new_v4(),
+            progress: Progress::Accepted,
+        })
+    }
+
+    pub fn write(&self, spool: &SpoolDir) -> io::Result<()> {
+        write_atomically(&spool.assignment_path(), &serde_json::to_vec(self)?)
+    }
+
+    pub fn read(spool: &SpoolDir) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(spool.assignment_path())?)?)
+    }
+
+    /// The workspace, once there is one.
+    pub fn place(&self) -> Option<&Place> {
+        match &self.progress {
+            Progress::Accepted | Progress::Preparing => None,
+            Progress::Prepared { place }
+            | Progress::Started { place, .. }
+            | Progress::Saved { place, .. } => Some(place),
+        }
+    }
+}

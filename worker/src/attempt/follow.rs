@@ -1,0 +1,183 @@
+//! While the agent runs: its lines are read from the spool, its limits kept, its end waited for.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use factory_domain::{Outcome, Timestamp};
+use factory_proto::v1::{LogRecord, LogStream};
+use tokio_util::sync::CancellationToken;
+
+use super::assignment::Progress;
+use super::course::Order;
+use super::deadlines::Deadlines;
+use super::machine::{Cause, Input};
+use super::now;
+use super::run::{Work, worker_error};
+use crate::agents::Transcript;
+use crate::shim::{Exit, Shim};
+use crate::spool::RecordReader;
+
+/// Bytes of records read at a time; between two reads others have their turn.
+const READ: usize = 256 * 1024;
+
+impl Work {
+    /// Reads what the agent prints until nothing of it is left. Cancelling the token ends it.
+    ///
+    /// Begins with the log's first record, so that an agent adopted after a restart is understood as a whole.
+    pub async fn follow(&mut self, token: &CancellationToken) -> Input {
+        let Some(mut shim) = self.shim.take() else { return broken("there is no agent to follow") };
+        match self.read_to_the_end(&mut shim, token).await {
+            Ok(input) => input,
+            Err(error) => {
+                // Without its lines the agent cannot be judged, and it must not outlive its attempt.
+                tracing::error!(%error, "the attempt's log cannot be read; its agent is ended");
+                end(&shim);
+                if let Err(error) = shim.wait().await {
+                    tracing::warn!(%error, "the agent's end is not known");
+                }
+                broken(&error)
+            }
+        }
+    }
+
+    async fn read_to_the_end(&mut self, shim: &mut Shim, token: &CancellationToken) -> io::Result<Input> {
+        let agent = self.host.crew.adapter(self.assignment.spec.agent);
+        let agent = agent.ok_or_else(|| io::Error::other("this worker does not know the agent"))?;
+        let path = self.spool.records_path();
+        let mut growth = self.host.watch.follow(&path);
+        let mut reading = Reading {
+            reader: RecordReader::open(&path, 0)?,
+            lines: Lines::default(),
+            transcript: agent.transcript(&self.job()?),
+            deadlines: Deadlines::new(&self.assignment.spec, self.started_at()),
+        };
+        let mut ending = false;
+        let exit = loop {
+            // What was there before is read first: a limit is judged with every line known.
+            while reading.read()? {
+                tokio::task::yield_now().await;
+            }
+            if !ending && let Some(failure) = reading.give_up() {
+                ending = true;
+                let order = Order::End(Cause::Failed(failure));
+                self.host.roster.order(self.assignment.attempt, order);
+            }
+            let pause = reading.deadlines.pause(now()).filter(|_| !ending);
+            tokio::select! {
+                exit = shim.wait() => break exit,
+                () = growth.grown() => {}
+                () = token.cancelled(), if !self.stopping => {
+                    self.stopping = true;
+                    ending = true;
+                    end(shim);
+                }
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            }
+        };
+        while reading.read()? {
+            tokio::task::yield_now().await;
+        }
+        let exit = exit.unwrap_or_else(|error| Exit { fault: Some(error.to_string()), ..Exit::default() });
+        tracing::info!(exit = exit.describe(), stopped = exit.stopped, "agent ended");
+        Ok(self.conclude(&exit, reading.transcript))
+    }
+
+    fn conclude(&mut self, exit: &Exit, transcript: Box<dyn Transcript>) -> Input {
+        let conclusion = transcript.conclude(exit);
+        let verdict = match exit.failure() {
+            Some(failure) => Outcome::Failed { failure },
+            None => conclusion.outcome.clone(),
+        };
+        self.findings.exit_code = exit.code;
+        self.findings.conclusion = Some(conclusion);
+        Input::AgentEnded { stopped: exit.stopped, verdict }
+    }
+
+    fn started_at(&self) -> Timestamp {
+        match self.assignment.progress {
+            Progress::Started { at_time, .. } => at_time,
+            _ => now(),
+        }
+    }
+}
+
+fn end(shim: &Shim) {
+    if let Err(error) = shim.stop() {
+        tracing::error!(%error, shim = shim.pid(), "the agent cannot be told to end");
+    }
+}
+
+fn broken(why: impl ToString) -> Input {
+    Input::AgentEnded { stopped: false, verdict: Outcome::Failed { failure: worker_error(why) } }
+}
+
+/// The agent's words as they come in.
+struct Reading {
+    reader: RecordReader,
+    lines: Lines,
+    transcript: Box<dyn Transcript>,
+    deadlines: Deadlines,
+}
+
+impl Reading {
+    /// Takes in the next records; `false` at the log's current end.
+    fn read(&mut self) -> io::Result<bool> {
+        let records = self.reader.read_batch(READ)?;
+        for record in &records {
+            let stream = record.stream();
+            if !matches!(stream, LogStream::Stdout | LogStream::Stderr) {
+                continue;
+            }
+            self.deadlines.heard(Timestamp::from_millis(record.at_ms));
+            if let Some(line) = self.lines.take(record) {
+                self.transcript.record(stream, &line);
+            }
+        }
+        Ok(!records.is_empty())
+    }
+
+    /// Why the agent should be ended now, if it should.
+    fn give_up(&self) -> Option<factory_domain::Failure> {
+        self.transcript.give_up().or_else(|| self.deadlines.passed(now()))
+    }
+}
+
+/// Whole lines from records: a long line comes in several.
+#[derive(Default)]
+struct Lines {
+    /// By stream: the pieces so far.
+    begun: BTreeMap<i32, Vec<u8>>,
+}
+
+impl Lines {
+    fn take<'r>(&mut self, record: &'r LogRecord) -> Option<std::borrow::Cow<'r, [u8]>> {
+        if record.continues {
+            self.begun.entry(record.stream).or_default().extend_from_slice(&record.data);
+            return None;
+        }
+        match self.begun.remove(&record.stream) {
+            Some(mut line) => {
+                line.extend_from_slice(&record.data);
+                Some(line.into())
+            }
+            None => Some(record.data.as_ref().into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use factory_proto::record::{MAX_DATA, split_line};
+
+    #[test]
+    fn a_long_line_is_whole_again_though_the_other_stream_spoke_in_between() {
+        let long = Bytes::from(vec![b'x'; 2 * MAX_DATA + 5]);
+        let mut records: Vec<_> = split_line(0, 0, LogStream::Stdout, long.clone()).collect();
+        records.insert(1, split_line(0, 0, LogStream::Stderr, "oh".into()).next().expect("one"));
+        let mut lines = Lines::default();
+        let whole: Vec<_> = records.iter().filter_map(|record| lines.take(record)).collect();
+        assert_eq!(whole, [&b"oh"[..], &long[..]]);
+    }
+}

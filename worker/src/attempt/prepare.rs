@@ -1,0 +1,147 @@
+//! Making ready: the workspace, the set-up script, and the agent's start.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+
+use factory_domain::{BranchName, Failure, FailureReason, RepoSource};
+use tokio_util::sync::CancellationToken;
+
+use super::assignment::{Place, Progress};
+use super::journal::Journal;
+use super::machine::Input;
+use super::now;
+use super::run::{Work, worker_error};
+use crate::environment::ATTEMPT_MARKER;
+use crate::repo::Request;
+use crate::shim::{self, ShimError};
+use crate::{setup, workspace};
+
+impl Work {
+    /// Makes the workspace and runs the set-up script. Cancelling the token ends either early.
+    pub async fn prepare(&mut self, token: &CancellationToken) -> Input {
+        match self.make_ready(token).await {
+            Ok(place) => match self.progress(Progress::Prepared { place }) {
+                Ok(()) => Input::Prepared,
+                Err(error) => Input::PreparationFailed(worker_error(&error)),
+            },
+            Err(failure) => Input::PreparationFailed(failure),
+        }
+    }
+
+    async fn make_ready(&mut self, token: &CancellationToken) -> Result<Place, Failure> {
+        if !matches!(self.assignment.progress, Progress::Accepted) {
+            // What lies there now may be half made; another attempt begins afresh, under another name.
+            return Err(Failure {
+                reason: FailureReason::WorkerError,
+                message: "the worker was restarted while it prepared the attempt".to_owned(),
+            });
+        }
+        self.progress(Progress::Preparing).map_err(|error| worker_error(&error))?;
+        let journal = Journal::open(&self.spool).await.map_err(|error| worker_error(&error))?;
+        let place = match self.assignment.spec.repo.clone() {
+            Some(source) => self.check_out(&source, &journal, token).await?,
+            None => self.make_directory(&journal).await.map_err(|error| worker_error(&error))?,
+        };
+        // On disk before the script runs, so that whatever ends it, the worktree is known and goes.
+        self.progress(Progress::Prepared { place: place.clone() }).map_err(|error| worker_error(&error))?;
+        self.set_up(&place, &journal, token).await?;
+        Ok(place)
+    }
+
+    async fn check_out(
+        &self,
+        source: &RepoSource,
+        journal: &Journal,
+        token: &CancellationToken,
+    ) -> Result<Place, Failure> {
+        let spec = &self.assignment.spec;
+        let branch = spec
+            .branch
+            .clone()
+            .unwrap_or_else(|| BranchName::for_attempt(&self.assignment.attempt.short(), &spec.title));
+        let workspace = self.workspace_path();
+        let request =
+            Request { source, base: spec.base.as_ref(), branch: &branch, workspace: &workspace, token };
+        let worktree = self.host.repos.checkout(&request, &|text| journal.note(text)).await;
+        let worktree = worktree.map_err(|error| {
+            if !error.is_cancelled() {
+                journal.note(error.to_string());
+            }
+            error.failure()
+        })?;
+        journal.note(format!(
+            "worktree ready at {} on branch {} from {}",
+            worktree.path.display(),
+            worktree.branch,
+            worktree.base_commit.get(..12).unwrap_or(&worktree.base_commit)
+        ));
+        Ok(Place::Worktree(Box::new(worktree)))
+    }
+
+    async fn make_directory(&self, journal: &Journal) -> io::Result<Place> {
+        let path = self.workspace_path();
+        workspace::create(&path).await?;
+        journal.note(format!("empty workspace ready at {}", path.display()));
+        Ok(Place::Directory { path })
+    }
+
+    async fn set_up(
+        &self,
+        place: &Place,
+        journal: &Journal,
+        token: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let spec = &self.assignment.spec;
+        let Some(script) = &spec.setup else { return Ok(()) };
+        journal.note(format!("running the set-up script {script}"));
+        let env = self.setup_environment();
+        let mut on_line = |line: &[u8]| journal.setup_line(line);
+        let ran = setup::run(place.path(), script, spec.setup_timeout, &env, &mut on_line, token).await;
+        // What left the script's process group carries the attempt's marker.
+        self.sweep().await;
+        ran.map_err(|error| {
+            if !error.is_cancelled() {
+                journal.note(error.to_string());
+            }
+            error.failure()
+        })
+    }
+
+    fn setup_environment(&self) -> BTreeMap<OsString, OsString> {
+        let mut env = self.host.config.agents.environment.base();
+        env.insert(ATTEMPT_MARKER.into(), self.assignment.attempt.to_string().into());
+        env
+    }
+
+    /// Starts the agent under its shim.
+    pub async fn start(&mut self) -> Input {
+        match self.launch().await {
+            Ok(()) => Input::Started,
+            Err(failure) => Input::StartFailed(failure),
+        }
+    }
+
+    async fn launch(&mut self) -> Result<(), Failure> {
+        let unavailable = |message: String| Failure { reason: FailureReason::AgentUnavailable, message };
+        let place = self.assignment.place().cloned();
+        let place = place.ok_or_else(|| worker_error("the attempt has no workspace"))?;
+        let agent = self.host.crew.find(self.assignment.spec.agent).map_err(unavailable)?;
+        let job = self.job().map_err(|error| worker_error(&error))?;
+        let launch = agent.launch(&job).map_err(|error| unavailable(error.to_string()))?;
+        // Before the start: a worker that dies in between finds out by the shim whether there was one.
+        self.progress(Progress::Started { place, at_time: now() }).map_err(|error| worker_error(&error))?;
+        let config = &self.host.config;
+        let started =
+            shim::start(&config.shim, &self.spool, &job.workspace, &launch, config.kill_grace).await;
+        match started {
+            Ok(shim) => {
+                tracing::info!(shim = shim.pid(), agent = %self.assignment.spec.agent, "agent started");
+                self.shim = Some(shim);
+                Ok(())
+            }
+            Err(error @ ShimError::NotStarted { .. }) => Err(unavailable(error.to_string())),
+            Err(error) => Err(worker_error(error)),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Acts for the machine: one task for each attempt takes it from step to step.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factory_domain::{Delivery, Failure, FailureReason};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::assignment::{Assignment, Place, Progress};
+use super::course::{Course, Order};
+use super::machine::{Input, Machine, Step};
+use crate::agent_host::Shared;
+use crate::agents::{Conclusion, Job};
+use crate::logs::Shipment;
+use crate::outbox::{self, Enclosure, Taken};
+use crate::process::Belonging;
+use crate::shim::Shim;
+use crate::spool::{RecordWriter, SpoolDir};
+use crate::workspace;
+
+/// How long killed processes may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// An attempt on its way. Dropped, it is left as it is: its agent goes on under its shim.
+pub struct Attempt {
+    course: Course,
+    work: Work,
+    /// Where to begin; `None`: with the coordinator's confirmation.
+    first: Option<Step>,
+}
+
+/// What is done for an attempt, and what came of it.
+pub(super) struct Work {
+    pub(super) host: Arc<Shared>,
+    pub(super) spool: SpoolDir,
+    pub(super) assignment: Assignment,
+    pub(super) shim: Option<Shim>,
+    /// The agent has been told to end.
+    pub(super) stopping: bool,
+    pub(super) findings: Findings,
+    /// The report came too late: nobody waits for the rest of the log either.
+    unwanted: bool,
+    shipment: Shipment,
+}
+
+/// What the report will say.
+pub(super) struct Findings {
+    pub(super) conclusion: Option<Conclusion>,
+    pub(super) exit_code: Option<i32>,
+    pub(super) work: Option<crate::worktree::Work>,
+    pub(super) delivery: Delivery,
+    pub(super) enclosures: Vec<Enclosure>,
+    /// The workspace stays.
+    pub(super) keep: bool,
+}
+
+impl Findings {
+    fn none() -> Self {
+        Self {
+            conclusion: None,
+            exit_code: None,
+            work: None,
+            delivery: Delivery::None,
+            enclosures: Vec::new(),
+            keep: false,
+        }
+    }
+}
+
+impl Attempt {
+    /// Puts a new attempt on disk. It waits for the coordinator's confirmation then.
+    pub fn accept(
+        host: &Arc<Shared>,
+        assignment: Assignment,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> io::Result<Self> {
+        let spool = SpoolDir::create(&host.spools(), assignment.attempt)?;
+        assignment.write(&spool)?;
+        Self::new(host, assignment, spool, Machine::accepted(), orders)
+    }
+
+    /// Takes up an attempt that an earlier start of the worker left on disk, and enters it in the roster.
+    pub fn take_up(host: &Arc<Shared>, spool: SpoolDir) -> io::Result<Self> {
+        let assignment = Assignment::read(&spool)?;
+        let (task, attempt) = (assignment.task, assignment.attempt);
+        let shim =
+            if outbox::holds(&spool) { None } else { Shim::adopt(&spool).map_err(io::Error::other)? };
+        let (machine, first) = match &shim {
+            Some(shim) => {
+                tracing::info!(%task, %attempt, shim = shim.pid(), "agent found from before; going on with it");
+                (Machine::adopted(), Some(Step::Follow))
+            }
+            None if outbox::holds(&spool) => (Machine::reported(), Some(Step::Report)),
+            None => (Machine::accepted(), None),
+        };
+        let orders = host.roster.enter(task, attempt, machine.phase());
+        let taken_up = Self::new(host, assignment, spool, machine, orders)?;
+        Ok(Self { first, work: Work { shim, ..taken_up.work }, ..taken_up })
+    }
+
+    fn new(
+        host: &Arc<Shared>,
+        assignment: Assignment,
+        spool: SpoolDir,
+        machine: Machine,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> io::Result<Self> {
+        let course = Course::new(Arc::clone(&host.roster), assignment.attempt, machine, orders);
+        // A log to follow must be there; only a new attempt's may be made by the daemon here.
+        let known = spool.records_path().exists();
+        if !known {
+            RecordWriter::open(&spool.records_path())?;
+        }
+        let shipment = host.logs.follow(assignment.task, &spool, &host.watch, known)?;
+        let host = Arc::clone(host);
+        let findings = Findings::none();
+        let work = Work {
+            host,
+            spool,
+            assignment,
+            shim: None,
+            stopping: false,
+            findings,
+            unwanted: false,
+            shipment,
+        };
+        Ok(Self { course, work, first: None })
+    }
+
+    /// Runs the attempt to its end.
+    pub async fn run(self) {
+        let Assignment { task, attempt, .. } = self.work.assignment;
+        let span = tracing::info_span!("attempt", %task, %attempt);
+        Box::pin(self.take_steps()).instrument(span).await;
+    }
+
+    async fn take_steps(self) {
+        let Self { mut course, mut work, first } = self;
+        let mut next = match first {
+            Some(step) => Some(step),
+            None => course.attend(std::future::pending(), || {}).await,
+        };
+        while let Some(step) = next {
+            let token = CancellationToken::new();
+            let interrupt = || token.cancel();
+            next = match step {
+                Step::Prepare => course.attend(Box::pin(work.prepare(&token)), interrupt).await,
+                Step::Start => course.attend(work.start(), interrupt).await,
+                Step::Follow => course.attend(work.follow(&token), interrupt).await,
+                Step::Save => course.attend(work.save(), interrupt).await,
+                Step::Deliver { push } => course.attend(work.deliver(push), interrupt).await,
+                Step::Report => {
+                    if !outbox::holds(&work.spool) {
+                        work.write_report(course.outcome()).await;
+                    }
+                    course.attend(work.post(), interrupt).await
+                }
+                Step::Remove => {
+                    work.remove(course.is_superseded()).await;
+                    None
+                }
+            };
+        }
+    }
+}
+
+impl Work {
+    pub(super) fn progress(&mut self, progress: Progress) -> io::Result<()> {
+        self.assignment.progress = progress;
+        self.assignment.write(&self.spool)
+    }
+
+    pub(super) fn workspace_path(&self) -> PathBuf {
+        self.host.config.root.join("workspaces").join(self.assignment.attempt.to_string())
+    }
+
+    /// Where patch and bundle are put until the coordinator has them.
+    pub(super) fn out_dir(&self) -> io::Result<PathBuf> {
+        let path = self.spool.path().join("out");
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    /// The attempt as its agent's adapter sees it.
+    pub(super) fn job(&self) -> io::Result<Job> {
+        let agent_home = self.spool.path().join("agent-home");
+        std::fs::create_dir_all(&agent_home)?;
+        let assignment = &self.assignment;
+        let workspace = assignment.place().map(|place| place.path().to_owned());
+        Ok(Job {
+            task: assignment.task,
+            attempt: assignment.attempt,
+            attempt_number: assignment.attempt_number,
+            spec: assignment.spec.clone(),
+            workspace: workspace.unwrap_or_else(|| self.workspace_path()),
+            agent_home,
+            session: assignment.session,
+            traceparent: assignment.traceparent.clone(),
+        })
+    }
+
+    /// Ends whatever process still carries the attempt's marker. No shim is alive when this is called.
+    pub(super) async fn sweep(&self) {
+        let belonging = Belonging { attempt: self.assignment.attempt, shim: None };
+        let swept = tokio::task::spawn_blocking(move || belonging.kill(KILL_PATIENCE, || ())).await;
+        if let Err(error) = swept.map_err(io::Error::other).and_then(std::convert::identity) {
+            tracing::error!(%error, "processes of the attempt may be left");
+        }
+    }
+
+    /// Hands the report to the outbox, and waits until the coordinator has decided on it.
+    async fn post(&mut self) -> Input {
+        let taken = self.host.outbox.deliver(self.assignment.task, self.spool.clone()).await;
+        tracing::info!(?taken, "report delivered");
+        self.unwanted = taken == Taken::Superseded;
+        Input::Acknowledged
+    }
+
+    /// Removes the attempt from this host, once the coordinator has all of its log.
+    async fn remove(&mut self, superseded: bool) {
+        self.sweep().await;
+        if !superseded && !self.unwanted {
+            match outbox::log_records(&self.spool) {
+                Ok(records) => self.shipment.arrived(records).await,
+                Err(error) => tracing::warn!(%error, "the report cannot be read again"),
+            }
+        }
+        let keep =
+            self.findings.keep || matches!(self.assignment.progress, Progress::Saved { keep: true, .. });
+        let removed = match self.assignment.place() {
+            Some(_) if keep => Ok(()),
+            Some(Place::Worktree(worktree)) => worktree.remove().await.map_err(io::Error::other),
+            Some(Place::Directory { path }) => workspace::remove(path.clone()).await,
+            None => workspace::remove(self.workspace_path()).await,
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, "the attempt's workspace could not be removed");
+        }
+        if let Err(error) = workspace::remove(self.spool.path().to_owned()).await {
+            tracing::warn!(%error, "the attempt's spool could not be removed");
+        }
+    }
+}
+
+/// The worker could not do its part.
+pub(super) fn worker_error(why: impl ToString) -> Failure {
+    Failure { reason: FailureReason::WorkerError, message: why.to_string() }
+}

@@ -1,0 +1,205 @@
+//! The attempts this worker holds, and what it may still take on. Shared by all loops.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use factory_domain::{AttemptId, TaskId};
+use factory_proto::v1;
+use tokio::sync::{mpsc, watch};
+
+use crate::attempt::{Cause, Order, Phase};
+
+/// Why an offer cannot be taken on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    NoSlot,
+    Draining,
+    /// The attempt is here already: its offer came twice.
+    Held,
+}
+
+/// One attempt, as the other loops see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldAttempt {
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    pub phase: Phase,
+    /// Its agent's process has run.
+    pub started: bool,
+}
+
+struct Entry {
+    task: TaskId,
+    phase: Phase,
+    started: bool,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+#[derive(Default)]
+struct Held {
+    draining: bool,
+    attempts: BTreeMap<AttemptId, Entry>,
+}
+
+impl Held {
+    fn enter(&mut self, task: TaskId, attempt: AttemptId, phase: Phase) -> mpsc::UnboundedReceiver<Order> {
+        let (orders, receiver) = mpsc::unbounded_channel();
+        self.attempts.insert(attempt, Entry { task, phase, started: phase == Phase::Running, orders });
+        receiver
+    }
+}
+
+pub struct Roster {
+    slots: u32,
+    held: Mutex<Held>,
+    changes: watch::Sender<u64>,
+}
+
+impl Roster {
+    pub fn new(slots: u32) -> Self {
+        Self { slots, held: Mutex::default(), changes: watch::Sender::new(0) }
+    }
+
+    /// Changes with every attempt that comes, goes or moves on, and when draining begins.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Nothing panics while it holds the lock, and the map would be whole if it did.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|version| *version += 1);
+    }
+
+    /// Offers the worker would take now.
+    pub fn free_slots(&self) -> u32 {
+        let held = self.lock();
+        if held.draining { 0 } else { self.slots.saturating_sub(busy(&held)) }
+    }
+
+    /// Takes a slot for an attempt that was offered; its orders come out at the returned end.
+    pub fn reserve(&self, task: TaskId, attempt: AttemptId) -> Result<mpsc::UnboundedReceiver<Order>, Full> {
+        let mut held = self.lock();
+        if held.attempts.contains_key(&attempt) {
+            return Err(Full::Held);
+        }
+        if held.draining {
+            return Err(Full::Draining);
+        }
+        if busy(&held) >= self.slots {
+            return Err(Full::NoSlot);
+        }
+        let orders = held.enter(task, attempt, Phase::Accepted);
+        drop(held);
+        self.changed();
+        Ok(orders)
+    }
+
+    /// Enters an attempt found on disk, whether or not there is a slot for it.
+    pub fn enter(&self, task: TaskId, attempt: AttemptId, phase: Phase) -> mpsc::UnboundedReceiver<Order> {
+        let orders = self.lock().enter(task, attempt, phase);
+        self.changed();
+        orders
+    }
+
+    pub fn moved(&self, attempt: AttemptId, phase: Phase) {
+        if let Some(entry) = self.lock().attempts.get_mut(&attempt) {
+            entry.phase = phase;
+            entry.started |= phase == Phase::Running;
+        }
+        self.changed();
+    }
+
+    pub fn remove(&self, attempt: AttemptId) {
+        self.lock().attempts.remove(&attempt);
+        self.changed();
+    }
+
+    /// Gives an attempt an order; one that is not held needs none.
+    pub fn order(&self, attempt: AttemptId, order: Order) {
+        if let Some(entry) = self.lock().attempts.get(&attempt) {
+            // A closed end is an attempt that has just ended.
+            let _ = entry.orders.send(order);
+        }
+    }
+
+    pub fn end_all(&self, cause: &Cause) {
+        for entry in self.lock().attempts.values() {
+            let _ = entry.orders.send(Order::End(cause.clone()));
+        }
+    }
+
+    /// No more offers are taken from here on.
+    pub fn drain(&self) {
+        self.lock().draining = true;
+        self.changed();
+    }
+
+    /// Every attempt the coordinator is still to hear of. One that is done only waits for its logs.
+    pub fn held(&self) -> Vec<HeldAttempt> {
+        let held = self.lock();
+        let live = held.attempts.iter().filter(|(_, entry)| entry.phase != Phase::Done);
+        live.map(|(attempt, entry)| {
+            let Entry { task, phase, started, .. } = *entry;
+            HeldAttempt { task, attempt: *attempt, phase, started }
+        })
+        .collect()
+    }
+
+    pub fn holds_slots(&self) -> bool {
+        busy(&self.lock()) > 0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lock().attempts.is_empty()
+    }
+}
+
+fn busy(held: &Held) -> u32 {
+    let busy = held.attempts.values().filter(|entry| entry.phase.holds_slot()).count();
+    u32::try_from(busy).unwrap_or(u32::MAX)
+}
+
+pub fn on_the_wire<'a>(held: impl IntoIterator<Item = &'a HeldAttempt>) -> Vec<v1::HeldAttempt> {
+    held.into_iter()
+        .map(|held| v1::HeldAttempt {
+            task_id: held.task.to_string(),
+            attempt_id: held.attempt.to_string(),
+            phase: held.phase.on_the_wire().into(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn ids() -> (TaskId, AttemptId) {
+        (TaskId::from_uuid(Uuid::now_v7()), AttemptId::from_uuid(Uuid::now_v7()))
+    }
+
+    #[test]
+    fn an_attempt_gives_its_slot_back_once_only_its_report_is_left() {
+        let roster = Roster::new(1);
+        let (task, attempt) = ids();
+        let _orders = roster.reserve(task, attempt).expect("a slot");
+        assert_eq!(roster.reserve(task, attempt).expect_err("twice"), Full::Held);
+        let (other_task, other) = ids();
+        assert_eq!(roster.reserve(other_task, other).expect_err("full"), Full::NoSlot);
+        roster.moved(attempt, Phase::Reporting);
+        assert_eq!(roster.free_slots(), 1);
+        assert!(roster.reserve(other_task, other).is_ok());
+    }
+
+    #[test]
+    fn a_draining_worker_takes_nothing_on() {
+        let roster = Roster::new(3);
+        roster.drain();
+        let (task, attempt) = ids();
+        assert_eq!((roster.free_slots(), roster.reserve(task, attempt).err()), (0, Some(Full::Draining)));
+    }
+}

@@ -1,0 +1,351 @@
+//! A coordinator of the tests' own: says what it is told to say, and keeps what it hears.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use factory_proto::v1;
+use factory_proto::v1::session_request::Message as Said;
+use factory_proto::v1::session_response::Message as Say;
+use factory_proto::v1::worker_service_server::{WorkerService, WorkerServiceServer};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+/// Longer than anything a test waits for takes; a test that comes here has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+pub struct State {
+    pub hellos: Vec<v1::Hello>,
+    /// Everything said in sessions after Hello, in order.
+    pub said: Vec<Said>,
+    pub heartbeats: Vec<v1::HeartbeatRequest>,
+    /// By attempt.
+    pub logs: BTreeMap<String, Vec<v1::LogRecord>>,
+    /// Attempts whose log went back at least once.
+    pub rewound: BTreeSet<String>,
+    pub reports: Vec<v1::ReportRequest>,
+    /// By attempt and name.
+    pub files: BTreeMap<(String, String), Vec<u8>>,
+    session: Option<mpsc::Sender<Result<v1::SessionResponse, Status>>>,
+    /// What it does from here on.
+    pub plan: Plan,
+}
+
+pub struct Plan {
+    pub terms: v1::Welcome,
+    /// Verdicts, of Welcome and of heartbeats; carry on where an attempt is not named.
+    pub verdicts: BTreeMap<String, v1::Verdict>,
+    pub confirm: bool,
+    /// Reports still to be turned away.
+    pub refuse_reports: u32,
+    pub refuse_heartbeats: bool,
+    pub refuse_sessions: Option<Status>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let terms = v1::Welcome {
+            heartbeat_ms: 200,
+            lease_ms: 10_000,
+            lost_after_ms: 60_000,
+            offer_ms: 5_000,
+            ..v1::Welcome::default()
+        };
+        Self {
+            terms,
+            verdicts: BTreeMap::new(),
+            confirm: true,
+            refuse_reports: 0,
+            refuse_heartbeats: false,
+            refuse_sessions: None,
+        }
+    }
+}
+
+impl Plan {
+    fn verdicts(&self, held: &[v1::HeldAttempt]) -> Vec<v1::HeldVerdict> {
+        held.iter()
+            .map(|held| {
+                let verdict = self.verdicts.get(&held.attempt_id).copied().unwrap_or(v1::Verdict::CarryOn);
+                v1::HeldVerdict { attempt_id: held.attempt_id.clone(), verdict: verdict.into() }
+            })
+            .collect()
+    }
+}
+
+struct Service {
+    state: Mutex<State>,
+    changes: watch::Sender<()>,
+}
+
+impl Service {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state.lock().expect("no test panics with it"));
+        self.changes.send_replace(());
+        result
+    }
+}
+
+pub struct Coordinator {
+    pub url: String,
+    service: Arc<Service>,
+    _server: JoinSet<()>,
+}
+
+impl Coordinator {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let service = Arc::new(Service { state: Mutex::default(), changes: watch::Sender::new(()) });
+        let server = tonic::transport::Server::builder()
+            .add_service(WorkerServiceServer::new(Handle(Arc::clone(&service))))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async { server.await.expect("served") });
+        Self { url, service, _server: tasks }
+    }
+
+    pub fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.service.change(change)
+    }
+
+    /// Waits until the state answers with something.
+    pub async fn until<T>(&self, what: &str, mut find: impl FnMut(&State) -> Option<T>) -> T {
+        let mut changes = self.service.changes.subscribe();
+        let found = async {
+            loop {
+                if let Some(found) = find(&self.service.state.lock().expect("no test panics with it")) {
+                    return found;
+                }
+                changes.changed().await.expect("the service lives");
+            }
+        };
+        match tokio::time::timeout(PATIENCE, found).await {
+            Ok(found) => found,
+            Err(_) => panic!("waited in vain for {what}"),
+        }
+    }
+
+    pub async fn say(&self, message: Say) {
+        let session = self.with(|state| state.session.clone()).expect("a session");
+        session.send(Ok(v1::SessionResponse { message: Some(message) })).await.expect("an open session");
+    }
+
+    /// Ends the session's stream, as a restart would.
+    pub fn hang_up(&self) {
+        self.with(|state| state.session = None);
+    }
+
+    /// Offers a task and returns its attempt's id.
+    pub async fn offer(&self, spec: v1::TaskSpec) -> String {
+        let (task_id, attempt_id) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
+        let offer = v1::Offer {
+            task_id,
+            task_number: 1,
+            attempt_id: attempt_id.clone(),
+            attempt_number: 1,
+            spec: Some(spec),
+            traceparent: String::new(),
+        };
+        self.say(Say::Offer(offer)).await;
+        attempt_id
+    }
+
+    pub async fn report(&self, attempt: &str) -> v1::Report {
+        let report = self
+            .until("a report", |state| {
+                let mut reports = state.reports.iter();
+                reports.find(|report| report.attempt_id == attempt).map(|report| report.report.clone())
+            })
+            .await;
+        report.expect("a report has content")
+    }
+
+    /// Why an attempt's offer was declined.
+    pub async fn declined(&self, attempt: &str) -> String {
+        self.until("a decline", |state| {
+            state.said.iter().find_map(|said| match said {
+                Said::Decline(decline) if decline.attempt_id == attempt => Some(decline.why.clone()),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    pub async fn started(&self, attempt: &str) {
+        self.until("a start", |state| {
+            state.said.iter().find_map(|said| match said {
+                Said::Started(started) if started.attempt_id == attempt => Some(()),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    /// Waits for a line of the agent's in an attempt's log.
+    pub async fn line(&self, attempt: &str, line: &str) {
+        self.until(line, |state| {
+            let log = state.logs.get(attempt)?;
+            log.iter().find(|record| record.data == line.as_bytes()).map(|_| ())
+        })
+        .await
+    }
+
+    /// What the agent printed, as the log has it now.
+    pub fn output(&self, attempt: &str) -> Vec<String> {
+        self.with(|state| {
+            let log = state.logs.get(attempt).cloned().unwrap_or_default();
+            for (offset, record) in log.iter().enumerate() {
+                assert_eq!(record.offset, offset as u64, "no gap and nothing twice");
+            }
+            let agents = log.into_iter().filter(|record| record.stream() == v1::LogStream::Stdout);
+            agents.map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect()
+        })
+    }
+}
+
+/// What tonic serves.
+struct Handle(Arc<Service>);
+
+type Responses = Pin<Box<dyn Stream<Item = Result<v1::SessionResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl WorkerService for Handle {
+    type SessionStream = Responses;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::SessionRequest>>,
+    ) -> Result<Response<Responses>, Status> {
+        if let Some(status) = self.0.change(|state| state.plan.refuse_sessions.clone()) {
+            return Err(status);
+        }
+        let (say, responses) = mpsc::channel(64);
+        self.0.change(|state| state.session = Some(say.clone()));
+        // The stream owns the task that hears the worker: when one ends, so does the other.
+        let mut hearing = JoinSet::new();
+        hearing.spawn(hear(Arc::clone(&self.0), request.into_inner(), say.downgrade()));
+        let stream = ReceiverStream::new(responses).map(move |response| {
+            let _owned = &hearing;
+            response
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<v1::HeartbeatRequest>,
+    ) -> Result<Response<v1::HeartbeatResponse>, Status> {
+        let request = request.into_inner();
+        self.0.change(|state| {
+            if state.plan.refuse_heartbeats {
+                return Err(Status::unavailable("not now"));
+            }
+            let verdicts = state.plan.verdicts(&request.held);
+            state.heartbeats.push(request);
+            Ok(Response::new(v1::HeartbeatResponse { verdicts }))
+        })
+    }
+
+    async fn push_logs(
+        &self,
+        request: Request<v1::PushLogsRequest>,
+    ) -> Result<Response<v1::PushLogsResponse>, Status> {
+        let batches = request.into_inner().batches;
+        let acks = self.0.change(|state| batches.into_iter().map(|batch| append(state, batch)).collect());
+        Ok(Response::new(v1::PushLogsResponse { acks }))
+    }
+
+    async fn upload_artifact(
+        &self,
+        request: Request<Streaming<v1::UploadArtifactRequest>>,
+    ) -> Result<Response<v1::UploadArtifactResponse>, Status> {
+        let mut parts = request.into_inner();
+        let (mut header, mut content) = (None, Vec::new());
+        while let Some(part) = parts.message().await? {
+            match part.part {
+                Some(v1::upload_artifact_request::Part::Header(first)) => header = Some(first),
+                Some(v1::upload_artifact_request::Part::Data(data)) => content.extend_from_slice(&data),
+                None => {}
+            }
+        }
+        let header = header.ok_or_else(|| Status::invalid_argument("no header"))?;
+        let artifact = header.artifact.ok_or_else(|| Status::invalid_argument("no artifact"))?;
+        assert_eq!(artifact.bytes, content.len() as u64);
+        self.0.change(|state| state.files.insert((header.attempt_id, artifact.name), content));
+        Ok(Response::new(v1::UploadArtifactResponse {}))
+    }
+
+    async fn report(
+        &self,
+        request: Request<v1::ReportRequest>,
+    ) -> Result<Response<v1::ReportResponse>, Status> {
+        let request = request.into_inner();
+        self.0.change(|state| {
+            if state.plan.refuse_reports > 0 {
+                state.plan.refuse_reports -= 1;
+                return Err(Status::unavailable("not now"));
+            }
+            let known = state.reports.iter().find(|report| report.attempt_id == request.attempt_id);
+            let verdict = match known {
+                Some(known) if known.digest == request.digest => v1::ReportVerdict::Duplicate,
+                Some(_) => v1::ReportVerdict::Superseded,
+                None => v1::ReportVerdict::Accepted,
+            };
+            state.reports.push(request);
+            Ok(Response::new(v1::ReportResponse { verdict: verdict.into() }))
+        })
+    }
+}
+
+async fn hear(
+    service: Arc<Service>,
+    mut said: Streaming<v1::SessionRequest>,
+    say: mpsc::WeakSender<Result<v1::SessionResponse, Status>>,
+) {
+    while let Ok(Some(request)) = said.message().await {
+        let Some(message) = request.message else { continue };
+        let answer = service.change(|state| match message {
+            Said::Hello(hello) => {
+                let verdicts = state.plan.verdicts(&hello.held);
+                state.hellos.push(hello);
+                Some(Say::Welcome(v1::Welcome { verdicts, ..state.plan.terms.clone() }))
+            }
+            Said::Accept(accept) => {
+                let confirm = Say::Confirm(v1::Confirm { attempt_id: accept.attempt_id.clone() });
+                state.said.push(Said::Accept(accept));
+                state.plan.confirm.then_some(confirm)
+            }
+            other => {
+                state.said.push(other);
+                None
+            }
+        });
+        if let (Some(answer), Some(say)) = (answer, say.upgrade()) {
+            // A session that is gone needs no answer.
+            let _ = say.send(Ok(v1::SessionResponse { message: Some(answer) })).await;
+        }
+    }
+}
+
+/// Takes what continues the log, and answers where it ends.
+fn append(state: &mut State, batch: v1::LogBatch) -> v1::LogAck {
+    let log = state.logs.entry(batch.attempt_id.clone()).or_default();
+    for record in batch.records {
+        match record.offset.cmp(&(log.len() as u64)) {
+            std::cmp::Ordering::Equal => log.push(record),
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Greater => {
+                state.rewound.insert(batch.attempt_id.clone());
+            }
+        }
+    }
+    v1::LogAck { attempt_id: batch.attempt_id, next_offset: log.len() as u64, closed: false }
+}
