@@ -70,7 +70,8 @@ impl AttemptLog {
             next_offset = contents.end;
             last.contents = Some(contents);
         }
-        let sealed = dir.join(SEALED).exists();
+        let marker = dir.join(SEALED);
+        let sealed = marker.try_exists().map_err(LogError::io("look for", &marker))?;
         Ok(Self {
             id,
             dir,
@@ -227,7 +228,10 @@ impl AttemptLog {
         }
         let marker = self.dir.join(SEALED);
         File::create(&marker).map_err(LogError::io("create", &marker))?;
-        sync(&self.dir)?;
+        // Its own names, and its name in the two directories above.
+        for dir in self.dir.ancestors().take(3) {
+            sync(dir)?;
+        }
         self.extent.send_modify(|extent| extent.sealed = true);
         Ok(())
     }

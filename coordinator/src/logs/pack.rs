@@ -24,7 +24,11 @@ const TRAILER: usize = 8 + 4 + MAGIC.len();
 /// Writes the packed form of all of `raw` to `packed`, synced, and says what it holds.
 pub(super) fn pack(raw: &Stretch, packed: &Path) -> Result<Contents, LogError> {
     let temporary = packed.with_extension("zst.tmp");
-    let contents = write(raw, &temporary).map_err(LogError::io("write", &temporary))?;
+    let contents = write(raw, &temporary).map_err(|error| {
+        // On a full disk, half a file is room that appends need.
+        let _ = fs::remove_file(&temporary);
+        LogError::io("write", &temporary)(error)
+    })?;
     fs::rename(&temporary, packed).map_err(LogError::io("rename", &temporary))?;
     Ok(contents)
 }

@@ -216,3 +216,41 @@ impl From<ClientError> for Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1::LogRecord;
+
+    fn page(attempt_number: u32, offsets: std::ops::Range<u64>) -> FollowLogResponse {
+        let records = offsets.map(|offset| LogRecord { offset, ..Default::default() }).collect();
+        FollowLogResponse { attempt_number, records }
+    }
+
+    #[test]
+    fn a_log_is_asked_for_behind_what_was_given_out_and_goes_on_with_the_next_attempt() {
+        let mut request = FollowLogRequest { task: "1".into(), ..Default::default() };
+        for (came, given) in [
+            (page(1, 0..3), Some(page(1, 0..3))),
+            (page(1, 1..5), Some(page(1, 3..5))),
+            (page(1, 2..5), None),
+            (page(2, 0..1), Some(page(2, 0..1))),
+            (page(1, 5..9), None),
+            (page(2, 1..1), None),
+        ] {
+            assert_eq!(request.advance(came), given);
+        }
+        assert_eq!(request.from, Some(LogPosition { attempt_number: 2, offset: 1 }));
+    }
+
+    #[test]
+    fn an_event_is_given_out_once() {
+        let mut request = WatchRequest { after: 3, ..Default::default() };
+        let mut given = Vec::new();
+        for cursor in [3, 4, 4, 9, 5] {
+            let event = Some(Event { cursor, ..Default::default() });
+            given.extend(request.advance(WatchResponse { event }).map(|event| event.cursor));
+        }
+        assert_eq!((given, request.after), (vec![4, 9], 9));
+    }
+}
