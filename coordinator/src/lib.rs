@@ -1,5 +1,26 @@
 //! The coordinator: a durable queue, leases over streaming gRPC, an event feed and a log store.
+//!
+//! [`Coordinator::start`] runs one inside any program; the daemon in `main.rs` is such a program.
+//!
+//! | room | what |
+//! |---|---|
+//! | `app` | the use cases, one a file |
+//! | `store` | tasks, attempts, events, workers: a trait of verbs, and SQLite behind it |
+//! | `logs`, `artifacts` | what agents print, and the files kept of their work |
+//! | `grpc` | handlers that translate |
+//! | `background` | the loops that offer tasks and apply what is due |
 
+pub mod app;
 pub mod artifacts;
+mod background;
+mod clock;
+pub mod config;
+mod coordinator;
+mod grpc;
 pub mod logs;
+mod server;
 pub mod store;
+pub mod telemetry;
+
+pub use config::Config;
+pub use coordinator::{Coordinator, StartError};

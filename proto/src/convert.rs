@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use factory_domain::{
     AttemptId, Commit, Deliver, Delivery, DiffStat, Failure, Leftovers, Outcome, ParkReason, Report,
-    SpecDraft, TaskId, TaskSpec, TaskState, Usage, Violation, WorkerId,
+    SessionId, SpecDraft, TaskId, TaskSpec, TaskState, Usage, Violation, WorkerId,
 };
 
 use crate::v1;
@@ -36,6 +36,10 @@ pub fn attempt_id(text: &str) -> Result<AttemptId, InvalidMessage> {
 
 pub fn worker_id(text: &str) -> Result<WorkerId, InvalidMessage> {
     read_id("worker_id", text)
+}
+
+pub fn session_id(text: &str) -> Result<SessionId, InvalidMessage> {
+    read_id("session_id", text)
 }
 
 fn read_id<T>(field: &'static str, text: &str) -> Result<T, InvalidMessage>

@@ -1,0 +1,93 @@
+//! Files kept of an attempt: taken from its worker, given to whoever asks.
+
+use factory_domain::{TaskId, WorkerId};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
+use super::{App, Error};
+use crate::artifacts::Upload;
+use crate::store::{ArtifactEntry, ArtifactKind, AttemptEntry};
+
+/// Bytes of one piece given out.
+const PIECE: u64 = 256 * 1024;
+
+/// Which of an attempt's files. Only those of kind `File` have names of their own.
+#[derive(Debug, Clone)]
+pub struct ArtifactName {
+    pub kind: ArtifactKind,
+    pub name: String,
+}
+
+impl ArtifactName {
+    fn is_of(&self, entry: &ArtifactEntry) -> bool {
+        entry.kind == self.kind && (self.kind != ArtifactKind::File || entry.name == self.name)
+    }
+}
+
+/// An artifact's content, from its beginning.
+pub struct ArtifactContent(File);
+
+impl ArtifactContent {
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let mut piece = Vec::new();
+        (&mut self.0).take(PIECE).read_to_end(&mut piece).await.map_err(Error::ReadArtifact)?;
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+}
+
+impl App {
+    /// Begins to take a file of an attempt. Its worker may bring it even when the
+    /// attempt was given up: work is saved, whatever became of the lease.
+    pub async fn begin_upload(
+        &self,
+        worker: WorkerId,
+        task: TaskId,
+        entry: ArtifactEntry,
+    ) -> Result<Upload, Error> {
+        let attempt = self.store.attempt(entry.attempt).await?;
+        if !attempt.is_some_and(|attempt| attempt.worker == worker && attempt.task == task) {
+            return Err(Error::NotYours(entry.attempt));
+        }
+        Ok(self.artifacts.begin(entry).await?)
+    }
+
+    /// Keeps what was uploaded, if it is what was announced.
+    pub async fn finish_upload(&self, task: TaskId, upload: Upload) -> Result<(), Error> {
+        let entry = upload.finish().await?;
+        tracing::info!(%task, attempt = %entry.attempt, name = entry.name, bytes = entry.bytes, "artifact kept");
+        self.store.add_artifact(entry, self.clock.now()).await?;
+        Ok(())
+    }
+
+    /// Opens a file of the attempt numbered `number`; 0: of the latest that has it.
+    pub async fn read_artifact(
+        &self,
+        task: &str,
+        number: u32,
+        name: ArtifactName,
+    ) -> Result<ArtifactContent, Error> {
+        let task = self.store.resolve(task).await?;
+        let attempts: Vec<AttemptEntry> = self.store.attempts(task).await?;
+        if number != 0 && attempts.iter().all(|attempt| attempt.number != number) {
+            return Err(Error::NoSuchAttempt { task, number });
+        }
+        let wanted = attempts.iter().rev().filter(|attempt| number == 0 || attempt.number == number);
+        for attempt in wanted {
+            let kept = self.store.artifacts(attempt.id).await?;
+            if let Some(entry) = kept.iter().find(|entry| name.is_of(entry)) {
+                let file = self.artifacts.open_read(attempt.id, entry.kind, &entry.name).await?;
+                return Ok(ArtifactContent(file));
+            }
+        }
+        Err(Error::NoSuchArtifact { task, what: describe(&name) })
+    }
+}
+
+fn describe(name: &ArtifactName) -> String {
+    match name.kind {
+        ArtifactKind::Patch => "patch".to_owned(),
+        ArtifactKind::Bundle => "bundle of commits".to_owned(),
+        ArtifactKind::File => format!("file `{}`", name.name.escape_debug()),
+    }
+}

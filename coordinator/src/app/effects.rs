@@ -1,0 +1,24 @@
+//! What follows a committed transition. The one place that acts on effects.
+
+use factory_domain::Effect;
+
+use super::App;
+use crate::store::Applied;
+
+impl App {
+    /// Acts on what was decided. Nothing here can fail: an effect that is lost
+    /// is found again by a heartbeat or a reconciler.
+    pub(crate) fn settle(&self, applied: &Applied) {
+        self.fences.forget(applied.task);
+        for effect in &applied.effects {
+            match effect {
+                Effect::Schedule => self.schedule.notify_one(),
+                Effect::WakeAt(time) => self.due.set(*time),
+                Effect::Stop { worker, attempt } => {
+                    let told = self.fleet.stop(*worker, *attempt);
+                    tracing::info!(task = %applied.task, %attempt, %worker, told, "asked the worker to stop");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a use case can answer instead of its result.
+
+use factory_domain::{AttemptId, Rejected, TaskId};
+
+use crate::artifacts::ArtifactError;
+use crate::logs::LogError;
+use crate::store::{ApplyError, ResolveError, StoreError, SubmitError};
+
+/// One field that cannot be accepted, by its path in the request: `tasks[2].prompt`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    pub field: String,
+    pub why: String,
+}
+
+impl FieldViolation {
+    pub fn new(field: impl Into<String>, why: impl ToString) -> Self {
+        Self { field: field.into(), why: why.to_string() }
+    }
+}
+
+/// The expected errors are apart from those of the store and the disk, which are nobody's fault who asks.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}", say(.0))]
+    Invalid(Vec<FieldViolation>),
+    #[error("there is no task `{0}`")]
+    NoSuchTask(String),
+    #[error("task {task} has no attempt {number}")]
+    NoSuchAttempt { task: TaskId, number: u32 },
+    #[error("no {what} is kept of task {task}")]
+    NoSuchArtifact { task: TaskId, what: String },
+    #[error("`{0}` is the beginning of several task ids; give more of it")]
+    AmbiguousTask(String),
+    #[error("idempotency key `{key}` of tasks[{index}] was used before for a different task, {existing}")]
+    KeyReused { index: usize, key: String, existing: TaskId },
+    #[error("task {task} has ended already ({state})")]
+    HasEnded { task: TaskId, state: &'static str },
+    #[error("task {task} has not ended ({state}); cancel it first, or wait")]
+    HasNotEnded { task: TaskId, state: &'static str },
+    #[error("attempt {0} is not this worker's, or is no longer open")]
+    NotYours(AttemptId),
+    #[error(
+        "the worker speaks protocol {theirs}, and this coordinator ({release}) speaks {ours}; \
+         upgrade the older of the two",
+        release = env!("CARGO_PKG_VERSION")
+    )]
+    Protocol { theirs: u32, ours: u32 },
+    #[error("the worker did not say {0}")]
+    Silent(&'static str),
+    #[error("this session is over: a newer one of the same worker is connected, or nobody read this one")]
+    SessionOver,
+    #[error("the coordinator is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Logs(#[from] LogError),
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    #[error("cannot read the artifact")]
+    ReadArtifact(#[source] std::io::Error),
+}
+
+impl Error {
+    pub fn invalid(field: impl Into<String>, why: impl ToString) -> Self {
+        Self::Invalid(vec![FieldViolation::new(field, why)])
+    }
+}
+
+fn say(violations: &[FieldViolation]) -> String {
+    let all: Vec<_> = violations.iter().map(|v| format!("{} {}", v.field, v.why)).collect();
+    all.join("; ")
+}
+
+impl From<SubmitError> for Error {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::KeyReused { index, key, existing } => Self::KeyReused { index, key, existing },
+            SubmitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ResolveError> for Error {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotFound(name) => Self::NoSuchTask(name),
+            ResolveError::Ambiguous { name } => Self::AmbiguousTask(name),
+            ResolveError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// How an event about an attempt was taken, once the store's own trouble is out of the way.
+pub enum Refusal {
+    Rejected(Rejected),
+    NoSuchTask(TaskId),
+}
+
+/// Tells a refusal by the rules, which the caller answers, from a failure, which it passes on.
+pub fn refusal(error: ApplyError) -> Result<Refusal, StoreError> {
+    match error {
+        ApplyError::NoSuchTask(task) => Ok(Refusal::NoSuchTask(task)),
+        ApplyError::Rejected(rejected) => Ok(Refusal::Rejected(rejected)),
+        ApplyError::Store(error) => Err(error),
+    }
+}

@@ -1,0 +1,219 @@
+//! The workers whose session is open now: what each could take, and how to reach it.
+//!
+//! Nothing here is durable, and nothing durable hangs on it: a session that
+//! closes ends no lease, it only stops offers.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use factory_domain::{AttemptId, Capacity, SessionId, TaskId, Timestamp, WorkerId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Welcome};
+use crate::store::{Claimed, WorkerEntry};
+
+/// What the coordinator says on a session.
+#[derive(Debug)]
+pub enum ToWorker {
+    Welcome(Welcome),
+    Offer(Box<Claimed>),
+    Confirm(AttemptId),
+    Withdraw { attempt: AttemptId, why: String },
+    Stop(AttemptId),
+}
+
+/// Where a session's messages go; an error is its last one.
+pub type Outbox = mpsc::Sender<Result<ToWorker, Error>>;
+
+/// Names one open stream: a worker that reconnects has a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seat {
+    pub worker: WorkerId,
+    stream: u64,
+}
+
+/// A worker that could take something, and how much of it in this round.
+#[derive(Debug)]
+pub struct Opening {
+    pub seat: Seat,
+    pub session: SessionId,
+    /// `free_slots` is the share of this round.
+    pub capacity: Capacity,
+    /// Tasks it declined lately.
+    pub except: Vec<TaskId>,
+}
+
+#[derive(Debug, Default)]
+pub struct Fleet {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    seats: HashMap<WorkerId, Connected>,
+    streams: u64,
+}
+
+#[derive(Debug)]
+struct Connected {
+    stream: u64,
+    session: SessionId,
+    /// As the worker said last.
+    capacity: Capacity,
+    /// Offers not answered yet, and when each lapses.
+    offered: HashMap<AttemptId, Timestamp>,
+    cool_downs: HashMap<TaskId, Timestamp>,
+    outbox: Outbox,
+    over: CancellationToken,
+}
+
+impl Connected {
+    /// The worker counts offers it has not answered as free; the coordinator does not. (A worker
+    /// says its fewer credits before it accepts, so that no slot is counted free in between.)
+    fn free(&self) -> u32 {
+        let offered = u32::try_from(self.offered.len()).unwrap_or(u32::MAX);
+        self.capacity.free_slots.saturating_sub(offered)
+    }
+
+    fn forget_past(&mut self, now: Timestamp) {
+        self.offered.retain(|_, lapses| *lapses > now);
+        self.cool_downs.retain(|_, until| *until > now);
+    }
+}
+
+impl Fleet {
+    /// Seats a worker with no free slot yet. A stream it had before is told to end;
+    /// a process started before the one that is seated is refused.
+    pub fn connect(&self, worker: &WorkerEntry, outbox: Outbox) -> Result<(Seat, CancellationToken), Error> {
+        let mut inner = self.lock();
+        if inner.seats.get(&worker.id).is_some_and(|seated| seated.session > worker.session) {
+            return Err(Error::SessionOver);
+        }
+        inner.streams += 1;
+        let stream = inner.streams;
+        let over = CancellationToken::new();
+        let connected = Connected {
+            stream,
+            session: worker.session,
+            capacity: Capacity {
+                agents: worker.agents.iter().map(|agent| agent.kind).collect(),
+                labels: worker.labels.clone(),
+                free_slots: 0,
+            },
+            offered: HashMap::new(),
+            cool_downs: HashMap::new(),
+            outbox,
+            over: over.clone(),
+        };
+        if let Some(before) = inner.seats.insert(worker.id, connected) {
+            before.over.cancel();
+        }
+        Ok((Seat { worker: worker.id, stream }, over))
+    }
+
+    /// Empties the seat, unless a newer stream has taken it.
+    pub fn disconnect(&self, seat: Seat) {
+        let mut inner = self.lock();
+        if inner.seats.get(&seat.worker).is_some_and(|seated| seated.stream == seat.stream) {
+            inner.seats.remove(&seat.worker);
+        }
+    }
+
+    pub fn set_credits(&self, seat: Seat, free_slots: u32) {
+        self.with(seat, |connected| connected.capacity.free_slots = free_slots);
+    }
+
+    /// Sends an offer that stands until `lapses`. `false`: the session is gone, or nobody
+    /// reads it; it is over then, or the same offer would go round and round.
+    pub fn offer(&self, seat: Seat, claimed: Claimed, lapses: Timestamp) -> bool {
+        let sent = self.with(seat, |connected| {
+            let attempt = claimed.attempt;
+            let sent = connected.outbox.try_send(Ok(ToWorker::Offer(Box::new(claimed)))).is_ok();
+            if sent {
+                connected.offered.insert(attempt, lapses);
+            } else {
+                connected.over.cancel();
+            }
+            sent
+        });
+        if sent == Some(false) {
+            self.disconnect(seat);
+        }
+        sent.unwrap_or(false)
+    }
+
+    /// The offer was accepted. `false`: no such offer was made on this stream.
+    pub fn accepted(&self, seat: Seat, attempt: AttemptId) -> bool {
+        self.with(seat, |connected| connected.offered.remove(&attempt).is_some()).unwrap_or(false)
+    }
+
+    /// The offer was declined: not this task for this worker before `until`.
+    pub fn declined(&self, seat: Seat, task: TaskId, attempt: AttemptId, until: Timestamp) {
+        self.with(seat, |connected| {
+            connected.offered.remove(&attempt);
+            connected.cool_downs.insert(task, until);
+        });
+    }
+
+    /// Tells a worker to end an attempt; `false`: it is not connected, or does not read.
+    pub fn stop(&self, worker: WorkerId, attempt: AttemptId) -> bool {
+        let inner = self.lock();
+        let seated = inner.seats.get(&worker);
+        seated.is_some_and(|connected| connected.outbox.try_send(Ok(ToWorker::Stop(attempt))).is_ok())
+    }
+
+    /// Who is asked next, and for how much: those with the most free slots, so that a
+    /// burst spreads over the fleet instead of filling one worker after the other.
+    /// Each round lowers the highest counts to one level.
+    pub fn round(&self, passed_over: &[Seat], now: Timestamp) -> Vec<Opening> {
+        let mut inner = self.lock();
+        let mut free: Vec<(Seat, u32)> = Vec::with_capacity(inner.seats.len());
+        for (worker, connected) in &mut inner.seats {
+            connected.forget_past(now);
+            let seat = Seat { worker: *worker, stream: connected.stream };
+            if connected.free() > 0 && !passed_over.contains(&seat) {
+                free.push((seat, connected.free()));
+            }
+        }
+        let Some(highest) = free.iter().map(|(_, slots)| *slots).max() else { return Vec::new() };
+        // An eighth at a time: even to the slot where slots are few, and not a round for each where they are many.
+        let level = highest - (highest / 8).max(1);
+        free.retain(|(_, slots)| *slots > level);
+        free.into_iter()
+            .filter_map(|(seat, slots)| {
+                let connected = inner.seats.get(&seat.worker)?;
+                let capacity = Capacity { free_slots: slots - level, ..connected.capacity.clone() };
+                let except = connected.cool_downs.keys().copied().collect();
+                Some(Opening { seat, session: connected.session, capacity, except })
+            })
+            .collect()
+    }
+
+    /// When the next cool-down ends.
+    pub fn next_cool_down(&self) -> Option<Timestamp> {
+        self.lock().seats.values().flat_map(|connected| connected.cool_downs.values()).min().copied()
+    }
+
+    /// What each connected worker offers, with the slots it has free.
+    pub fn capacities(&self) -> Vec<Capacity> {
+        let inner = self.lock();
+        let free =
+            |connected: &Connected| Capacity { free_slots: connected.free(), ..connected.capacity.clone() };
+        inner.seats.values().map(free).collect()
+    }
+
+    pub fn is_connected(&self, worker: WorkerId) -> bool {
+        self.lock().seats.contains_key(&worker)
+    }
+
+    fn with<T>(&self, seat: Seat, act: impl FnOnce(&mut Connected) -> T) -> Option<T> {
+        let mut inner = self.lock();
+        let connected = inner.seats.get_mut(&seat.worker)?;
+        (connected.stream == seat.stream).then(|| act(connected))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,53 @@
+//! One task in full.
+
+use factory_domain::{TaskId, TaskState};
+
+use super::{App, Error};
+use crate::store::{ArtifactEntry, AttemptEntry, TaskEntry};
+
+#[derive(Debug)]
+pub struct TaskDetail {
+    pub task: TaskEntry,
+    /// While it is queued: why no worker takes it.
+    pub waiting_for: Option<String>,
+    pub attempts: Vec<(AttemptEntry, Vec<ArtifactEntry>)>,
+    /// The feed's cursor before this was read.
+    pub cursor: u64,
+}
+
+impl App {
+    /// Finds a task by id, unique prefix or short number.
+    pub async fn get(&self, name: &str) -> Result<TaskDetail, Error> {
+        // Read first, so that what happens meanwhile is seen twice rather than not at all.
+        let cursor = *self.store.feed().borrow();
+        let id = self.store.resolve(name).await?;
+        let (task, waiting_for) = self.task(id).await?;
+        let mut attempts = Vec::new();
+        for attempt in self.store.attempts(id).await? {
+            let artifacts = self.store.artifacts(attempt.id).await?;
+            attempts.push((attempt, artifacts));
+        }
+        Ok(TaskDetail { task, waiting_for, attempts, cursor })
+    }
+
+    pub(super) async fn task(&self, id: TaskId) -> Result<(TaskEntry, Option<String>), Error> {
+        let task = self.store.task(id).await?.ok_or_else(|| Error::NoSuchTask(id.to_string()))?;
+        let waiting_for = self.waiting_for([&task]).pop().flatten();
+        Ok((task, waiting_for))
+    }
+
+    /// For each task, why no worker takes it; `None` for one that is not queued or is about to be taken.
+    pub(super) fn waiting_for<'a>(
+        &self,
+        tasks: impl IntoIterator<Item = &'a TaskEntry>,
+    ) -> Vec<Option<String>> {
+        let fleet = self.fleet.capacities();
+        tasks
+            .into_iter()
+            .map(|task| match task.state {
+                TaskState::Queued => task.spec.requirements().obstacle(&fleet),
+                _ => None,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! The coordinator's use cases, one a file: what is asked for, what the store and
+//! the log store are told, what follows. No SQL, no wire service and no HTTP here.
+
+mod alarm;
+mod artifacts;
+mod cancel;
+mod dispatch;
+mod effects;
+mod error;
+mod fleet;
+mod follow_log;
+mod get;
+mod heartbeat;
+mod list;
+mod log_fences;
+mod push_logs;
+mod read_log;
+mod report;
+mod retry;
+mod session;
+mod submit;
+mod watch;
+mod workers;
+
+use std::sync::Arc;
+
+use factory_domain::LeaseTerms;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use artifacts::{ArtifactContent, ArtifactName};
+pub use error::{Error, FieldViolation};
+pub use fleet::{Outbox, ToWorker};
+pub use follow_log::LogFollower;
+pub use get::TaskDetail;
+pub use heartbeat::Beat;
+pub use list::{ListPage, ListRequest};
+pub use push_logs::{LogAck, LogBatch};
+pub use read_log::{LogPage, LogPlace};
+pub use report::ReportVerdict;
+pub use session::{Answer, Hello, OpenSession, Welcome};
+pub use submit::Wanted;
+pub use watch::EventWatcher;
+pub use workers::WorkerView;
+
+use crate::artifacts::ArtifactStore;
+use crate::clock::Clock;
+use crate::logs::LogStore;
+use crate::store::Store;
+use alarm::Alarm;
+use fleet::Fleet;
+use log_fences::LogFences;
+
+/// What every use case works with. The stores hold the truth; the rest of it is
+/// hints that a restart rebuilds.
+pub struct App {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) logs: LogStore,
+    pub(crate) artifacts: ArtifactStore,
+    pub(crate) clock: Clock,
+    pub(crate) terms: LeaseTerms,
+    pub(crate) fleet: Fleet,
+    pub(crate) fences: LogFences,
+    /// There may be something to lease, or someone to lease it to.
+    pub(crate) schedule: Notify,
+    /// When the store next has something due.
+    pub(crate) due: Alarm,
+    /// Ends every loop and stream.
+    pub(crate) stopping: CancellationToken,
+    /// Owns the tasks that serve open sessions.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl App {
+    pub fn new(
+        store: Arc<dyn Store>,
+        logs: LogStore,
+        artifacts: ArtifactStore,
+        clock: Clock,
+        terms: LeaseTerms,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self {
+            store,
+            logs,
+            artifacts,
+            clock,
+            terms,
+            fleet: Fleet::default(),
+            fences: LogFences::default(),
+            schedule: Notify::new(),
+            due: Alarm::default(),
+            stopping,
+            tasks: TaskTracker::new(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Accepting tasks.
+
+use factory_domain::{TaskId, TaskSpec};
+use uuid::Uuid;
+
+use super::{App, Error, FieldViolation};
+use crate::store::{NewTask, Submitted};
+
+/// Tasks one submit may bring.
+const MAX_TASKS: usize = 1000;
+/// Bytes.
+const MAX_KEY: usize = 200;
+
+/// One task as it was asked for.
+#[derive(Debug)]
+pub struct Wanted {
+    pub spec: TaskSpec,
+    /// Empty: none.
+    pub idempotency_key: String,
+}
+
+impl App {
+    /// Accepts all of `wanted` or none. When this returns, they survive a crash.
+    pub async fn submit(&self, wanted: Vec<Wanted>, traceparent: &str) -> Result<Vec<Submitted>, Error> {
+        check(&wanted)?;
+        let tasks = wanted
+            .into_iter()
+            .map(|task| NewTask {
+                id: TaskId::from_uuid(Uuid::now_v7()),
+                spec: task.spec,
+                idempotency_key: Some(task.idempotency_key).filter(|key| !key.is_empty()),
+                retry_of: None,
+                traceparent: traceparent.to_owned(),
+            })
+            .collect();
+        self.enter(tasks).await
+    }
+
+    pub(super) async fn enter(&self, tasks: Vec<NewTask>) -> Result<Vec<Submitted>, Error> {
+        let submitted = self.store.submit(tasks, self.clock.now()).await?;
+        for task in submitted.iter().filter(|task| !task.existed) {
+            tracing::info!(task = %task.id, number = task.number, "task submitted");
+        }
+        self.schedule.notify_one();
+        Ok(submitted)
+    }
+}
+
+fn check(wanted: &[Wanted]) -> Result<(), Error> {
+    if wanted.is_empty() || wanted.len() > MAX_TASKS {
+        return Err(Error::invalid("tasks", format!("must be 1 to {MAX_TASKS}, and are {}", wanted.len())));
+    }
+    let mut violations = Vec::new();
+    for (index, task) in wanted.iter().enumerate() {
+        let key = &task.idempotency_key;
+        let field = || format!("tasks[{index}].idempotency_key");
+        if key.len() > MAX_KEY {
+            violations.push(FieldViolation::new(field(), format!("is longer than {MAX_KEY} bytes")));
+        }
+        if key.chars().any(char::is_control) {
+            violations.push(FieldViolation::new(field(), "holds a control character"));
+        }
+    }
+    if violations.is_empty() { Ok(()) } else { Err(Error::Invalid(violations)) }
+}

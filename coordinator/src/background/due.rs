@@ -1,0 +1,50 @@
+//! Applies what time brings: offers that lapse, leases that run out, attempts
+//! given up for lost, parked tasks that wake.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::AFTER_FAILURE;
+use crate::app::{App, Error};
+
+/// How long a deadline that nobody told the alarm of can go unnoticed.
+const TICK: Duration = Duration::from_secs(30);
+
+pub async fn run(app: Arc<App>) {
+    loop {
+        let mut again = TICK;
+        if let Err(error) = apply(&app).await {
+            tracing::error!(error = %anyhow::Error::new(error), "could not apply what is due");
+            again = AFTER_FAILURE;
+        }
+        if !wait(&app, again).await {
+            return;
+        }
+    }
+}
+
+async fn apply(app: &App) -> Result<(), Error> {
+    app.due.clear();
+    for applied in app.store.apply_due(app.clock.now()).await? {
+        tracing::info!(task = %applied.task, state = applied.state.name(), "a time limit passed");
+        app.settle(&applied);
+    }
+    if let Some(next) = app.store.next_due().await? {
+        app.due.set(next);
+    }
+    Ok(())
+}
+
+/// Waits for the alarm, `longest` at most; `false`: the coordinator stops.
+async fn wait(app: &App, longest: Duration) -> bool {
+    let deadline = tokio::time::Instant::now() + longest;
+    loop {
+        let left = app.due.time().since(app.clock.now());
+        let rings = tokio::time::Instant::now() + left.min(longest);
+        tokio::select! {
+            () = app.stopping.cancelled() => return false,
+            () = app.due.changed() => {}
+            () = tokio::time::sleep_until(rings.min(deadline)) => return true,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What is said on a worker's session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factory_domain::{AgentKind, Labels};
+use factory_proto::convert;
+use factory_proto::v1;
+use factory_proto::v1::session_request::Message as Said;
+use factory_proto::v1::session_response::Message as Told;
+use tonic::Streaming;
+
+use super::worker::{read_held, verdict};
+use crate::app::{Answer, App, Error, Hello, OpenSession, Outbox, ToWorker, Welcome};
+use crate::store::{AgentVersion, Claimed, WorkerEntry};
+
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Characters.
+const MAX_NAME: usize = 100;
+
+/// Serves one stream to its end. An error is the last thing the worker is told.
+pub async fn serve(app: Arc<App>, mut said: Streaming<v1::SessionRequest>, outbox: Outbox) {
+    if let Err(error) = converse(&app, &mut said, &outbox).await {
+        tracing::info!(%error, "session ended");
+        // A worker that does not read its session learns it from the stream's end.
+        let _ = outbox.try_send(Err(error));
+    }
+}
+
+async fn converse(app: &App, said: &mut Streaming<v1::SessionRequest>, outbox: &Outbox) -> Result<(), Error> {
+    let hello = tokio::select! {
+        () = app.stopping.cancelled() => return Err(Error::Stopping),
+        first = tokio::time::timeout(HELLO_WITHIN, said.message()) => match first {
+            Ok(Ok(Some(v1::SessionRequest { message: Some(Said::Hello(hello)) }))) => read_hello(hello)?,
+            Ok(Ok(Some(_))) => return Err(Error::invalid("hello", "must come first")),
+            Ok(Ok(None) | Err(_)) => return Ok(()),
+            Err(_) => return Err(Error::Silent("hello in time")),
+        },
+    };
+    let session = app.open_session(hello, outbox.clone()).await?;
+    let end = listen(app, &session, said, outbox).await;
+    app.close_session(&session);
+    end
+}
+
+async fn listen(
+    app: &App,
+    session: &OpenSession,
+    said: &mut Streaming<v1::SessionRequest>,
+    outbox: &Outbox,
+) -> Result<(), Error> {
+    loop {
+        let message = tokio::select! {
+            () = app.stopping.cancelled() => return Err(Error::Stopping),
+            () = session.over.cancelled() => return Err(Error::SessionOver),
+            () = outbox.closed() => return Ok(()),
+            message = said.message() => message,
+        };
+        match message {
+            Ok(Some(v1::SessionRequest { message: Some(message) })) => {
+                hear(app, session, message, outbox).await?;
+            }
+            Ok(Some(v1::SessionRequest { message: None })) => {
+                tracing::debug!("a message this release does not know, on a session");
+            }
+            Ok(None) => return Ok(()),
+            Err(status) => {
+                tracing::debug!(%status, "the session's stream broke");
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn hear(app: &App, session: &OpenSession, message: Said, outbox: &Outbox) -> Result<(), Error> {
+    match message {
+        Said::Hello(_) => Err(Error::invalid("hello", "was said before")),
+        Said::Credits(credits) => {
+            app.set_credits(session, credits.free_slots);
+            Ok(())
+        }
+        Said::Accept(accept) => {
+            let task = convert::task_id(&accept.task_id)?;
+            let attempt = convert::attempt_id(&accept.attempt_id)?;
+            let answer = match app.accept(session, task, attempt).await? {
+                Answer::Confirm => ToWorker::Confirm(attempt),
+                Answer::Withdraw { why } => ToWorker::Withdraw { attempt, why },
+            };
+            outbox.try_send(Ok(answer)).map_err(|_| Error::SessionOver)
+        }
+        Said::Decline(decline) => {
+            let task = convert::task_id(&decline.task_id)?;
+            let attempt = convert::attempt_id(&decline.attempt_id)?;
+            let cool_down = Duration::from_millis(decline.cool_down_ms);
+            app.decline(session, task, attempt, decline.why, cool_down).await
+        }
+        Said::Started(started) => {
+            let task = convert::task_id(&started.task_id)?;
+            let attempt = convert::attempt_id(&started.attempt_id)?;
+            app.started(session, task, attempt).await
+        }
+    }
+}
+
+fn read_hello(hello: v1::Hello) -> Result<Hello, Error> {
+    let mut labels = Labels::default();
+    for (key, value) in hello.labels {
+        labels.insert(key, value).map_err(|error| Error::invalid("hello.labels", error))?;
+    }
+    if hello.name.is_empty() || hello.name.chars().count() > MAX_NAME || hello.name.contains(char::is_control)
+    {
+        return Err(Error::invalid("hello.name", format!("must be one line of 1 to {MAX_NAME} characters")));
+    }
+    Ok(Hello {
+        worker: WorkerEntry {
+            id: convert::worker_id(&hello.worker_id)?,
+            session: convert::session_id(&hello.session_id)?,
+            name: hello.name,
+            version: hello.version,
+            labels,
+            agents: hello.agents.into_iter().filter_map(known_agent).collect(),
+            slots: hello.slots,
+            free_disk: hello.free_disk_bytes,
+        },
+        protocol: hello.protocol,
+        held: hello.held.iter().map(read_held).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A newer worker may drive agents this release has never heard of; nobody can ask for them here.
+fn known_agent(offer: v1::AgentOffer) -> Option<AgentVersion> {
+    match offer.name.parse::<AgentKind>() {
+        Ok(kind) => Some(AgentVersion { kind, version: offer.version }),
+        Err(error) => {
+            tracing::warn!(%error, "a worker offers an agent that is left aside");
+            None
+        }
+    }
+}
+
+/// A message to the worker, as the wire has it.
+pub fn to_wire(message: ToWorker) -> v1::SessionResponse {
+    let message = match message {
+        ToWorker::Welcome(words) => Told::Welcome(welcome(words)),
+        ToWorker::Offer(claimed) => Told::Offer(offer(*claimed)),
+        ToWorker::Confirm(attempt) => Told::Confirm(v1::Confirm { attempt_id: attempt.to_string() }),
+        ToWorker::Withdraw { attempt, why } => {
+            Told::Withdraw(v1::Withdraw { attempt_id: attempt.to_string(), why })
+        }
+        ToWorker::Stop(attempt) => Told::Stop(v1::Stop { attempt_id: attempt.to_string() }),
+    };
+    v1::SessionResponse { message: Some(message) }
+}
+
+fn welcome(Welcome { terms, verdicts }: Welcome) -> v1::Welcome {
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    v1::Welcome {
+        heartbeat_ms: millis(terms.heartbeat),
+        lease_ms: millis(terms.lease),
+        lost_after_ms: millis(terms.lost_after),
+        offer_ms: millis(terms.offer),
+        verdicts: verdicts.into_iter().map(verdict).collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn offer(claimed: Claimed) -> v1::Offer {
+    v1::Offer {
+        task_id: claimed.task.to_string(),
+        task_number: claimed.number,
+        attempt_id: claimed.attempt.to_string(),
+        attempt_number: claimed.attempt_number,
+        spec: Some(claimed.spec.into()),
+        traceparent: claimed.traceparent,
+    }
+}

@@ -1,0 +1,135 @@
+//! The store's entries as wire messages.
+
+use factory_domain::{TaskState, Timestamp};
+use factory_proto::{convert, v1};
+
+use crate::app::{TaskDetail, WorkerView};
+use crate::store::{ArtifactEntry, ArtifactKind, AttemptEntry, FeedEvent, Submitted, TaskEntry};
+
+fn millis(time: Option<Timestamp>) -> i64 {
+    time.map_or(0, Timestamp::as_millis)
+}
+
+fn wake_at(state: &TaskState) -> i64 {
+    match state {
+        TaskState::Parked { until, .. } => until.as_millis(),
+        _ => 0,
+    }
+}
+
+pub fn submitted(task: Submitted) -> v1::Submitted {
+    v1::Submitted { id: task.id.to_string(), number: task.number, existed: task.existed }
+}
+
+pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
+    let lease = entry.state.lease();
+    let attempt = lease.map(|lease| lease.attempt).or(match &entry.state {
+        TaskState::Succeeded { attempt } | TaskState::Failed { attempt, .. } => Some(*attempt),
+        _ => None,
+    });
+    let unreachable =
+        lease.is_some_and(|lease| matches!(lease.contact, factory_domain::Contact::Unreachable { .. }));
+    v1::Task {
+        id: entry.id.to_string(),
+        number: entry.number,
+        state: v1::TaskState::from(&entry.state).into(),
+        attempt_id: attempt.map(|attempt| attempt.to_string()).unwrap_or_default(),
+        worker_id: lease.map(|lease| lease.worker.to_string()).unwrap_or_default(),
+        worker_name: entry.worker_name.unwrap_or_default(),
+        failure: convert::failure_of(&entry.state),
+        wake_at_ms: wake_at(&entry.state),
+        waiting_for: waiting_for.unwrap_or_default(),
+        unreachable,
+        attempts: entry.tally.attempts,
+        agent_failures: entry.tally.agent_failures,
+        infrastructure_failures: entry.tally.infrastructure_failures,
+        submitted_at_ms: entry.submitted_at.as_millis(),
+        updated_at_ms: entry.updated_at.as_millis(),
+        ended_at_ms: millis(entry.ended_at),
+        retry_of: entry.retry_of.map(|task| task.to_string()).unwrap_or_default(),
+        retried_as: entry.retried_as.map(|task| task.to_string()).unwrap_or_default(),
+        report: entry.report.map(Into::into),
+        spec: Some(entry.spec.into()),
+    }
+}
+
+pub fn detail(detail: TaskDetail) -> v1::GetResponse {
+    v1::GetResponse {
+        task: Some(task(detail.task, detail.waiting_for)),
+        attempts: detail.attempts.into_iter().map(|(entry, files)| attempt(entry, files)).collect(),
+        cursor: detail.cursor,
+    }
+}
+
+fn attempt(entry: AttemptEntry, artifacts: Vec<ArtifactEntry>) -> v1::Attempt {
+    v1::Attempt {
+        id: entry.id.to_string(),
+        task_id: entry.task.to_string(),
+        number: entry.number,
+        state: entry.state.to_string(),
+        worker_id: entry.worker.to_string(),
+        worker_name: entry.worker_name,
+        offered_at_ms: entry.offered_at.as_millis(),
+        started_at_ms: millis(entry.started_at),
+        ended_at_ms: millis(entry.ended_at),
+        report: entry.report.map(Into::into),
+        artifacts: artifacts.into_iter().map(artifact).collect(),
+        returned_because: entry.returned_because.unwrap_or_default(),
+    }
+}
+
+fn artifact(entry: ArtifactEntry) -> v1::Artifact {
+    v1::Artifact {
+        kind: artifact_kind(entry.kind).into(),
+        name: entry.name,
+        bytes: entry.bytes,
+        sha256: entry.sha256.to_vec(),
+    }
+}
+
+fn artifact_kind(kind: ArtifactKind) -> v1::ArtifactKind {
+    match kind {
+        ArtifactKind::Patch => v1::ArtifactKind::Patch,
+        ArtifactKind::Bundle => v1::ArtifactKind::Bundle,
+        ArtifactKind::File => v1::ArtifactKind::File,
+    }
+}
+
+pub fn event(event: FeedEvent) -> v1::Event {
+    v1::Event {
+        cursor: event.cursor,
+        at_ms: event.at.as_millis(),
+        task_id: event.task.to_string(),
+        task_number: event.number,
+        attempt_id: event.attempt.map(|attempt| attempt.to_string()).unwrap_or_default(),
+        attempt_number: event.attempt_number.unwrap_or_default(),
+        kind: event.kind,
+        state: v1::TaskState::from(&event.state).into(),
+        worker_name: event.worker_name.unwrap_or_default(),
+        detail: event.detail.unwrap_or_default(),
+        failure: convert::failure_of(&event.state),
+        wake_at_ms: wake_at(&event.state),
+    }
+}
+
+pub fn worker(view: WorkerView) -> v1::Worker {
+    let entry = view.row.entry;
+    v1::Worker {
+        id: entry.id.to_string(),
+        name: entry.name,
+        version: entry.version,
+        labels: entry.labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        agents: entry
+            .agents
+            .into_iter()
+            .map(|agent| v1::AgentOffer { name: agent.kind.to_string(), version: agent.version })
+            .collect(),
+        slots: entry.slots,
+        busy: view.row.busy,
+        free_disk_bytes: entry.free_disk,
+        connected: view.connected,
+        registered_at_ms: view.row.registered_at.as_millis(),
+        last_seen_at_ms: view.row.last_seen_at.as_millis(),
+        last_decline: view.row.last_decline.unwrap_or_default(),
+    }
+}

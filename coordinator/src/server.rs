@@ -1,0 +1,100 @@
+//! The listener: HTTP/2 for gRPC, HTTP/1 for whoever asks `/health`, on one port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::config::AuthToken;
+use crate::grpc::auth;
+
+/// A peer that is gone without a word is noticed within twice this.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How long a caller may take over its request's head.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of headers in one request.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// Calls open at once on one connection; a watcher or a worker has a few.
+const MAX_CALLS: u32 = 1000;
+/// How long calls that are under way may go on once the coordinator stops.
+const LAST_CALLS: Duration = Duration::from_secs(3);
+/// The pause after the host had no socket to give.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// The gRPC services and `/health`, behind the token.
+pub fn router(routes: Routes, token: Option<AuthToken>) -> Router {
+    let token = token.map(Arc::new);
+    routes
+        .into_axum_router()
+        .route("/health", get(health))
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn_with_state(token, auth::require_token))
+}
+
+async fn health() -> axum::Json<serde_json::Value> {
+    axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// Serves until `stopping`; then takes no more connections, and gives calls under way a moment to end.
+pub async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, router.clone(), stopping.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "could not take a connection");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_CALLS, all_ended).await.is_err() {
+        tracing::info!(connections = connections.len(), "cut off calls that did not end");
+        connections.shutdown().await;
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .adaptive_window(true)
+        .max_header_list_size(MAX_HEADERS)
+        .max_concurrent_streams(MAX_CALLS);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}

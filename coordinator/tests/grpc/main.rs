@@ -1,0 +1,8 @@
+//! The coordinator over a real socket, with the Rust client and a worker driven by hand.
+
+mod auth;
+mod leases;
+mod logs;
+mod setup;
+mod tasks;
+mod watch;
