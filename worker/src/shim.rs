@@ -10,7 +10,9 @@
 //! killed; then [`Shim::wait`] ends what it left behind.
 
 mod keeper;
+mod orders;
 mod output;
+mod signals;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -182,7 +184,7 @@ fn spawn(
     let stderr = File::create(&log).map_err(in_spool(&log))?;
     tokio::process::Command::new(&shim.program)
         .args(&shim.args)
-        .args(keeper::arguments(spool.path(), workspace, grace))
+        .args(orders::arguments(spool.path(), workspace, grace))
         .args(&launch.argv)
         .env_clear()
         .envs(&launch.env)

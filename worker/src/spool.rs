@@ -6,8 +6,9 @@
 //! the shim while the agent runs, the daemon again after that. Readers may follow
 //! at any time: a frame not yet whole at the end of the file is simply not there yet.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -23,10 +24,11 @@ pub struct SpoolDir {
 }
 
 impl SpoolDir {
-    /// Makes the directory `<root>/<attempt>`; it may be there already.
+    /// Makes the directory `<root>/<attempt>`; it may be there already. Only this user may look into
+    /// it: prompts and agents' words are nobody else's.
     pub fn create(root: &Path, attempt: AttemptId) -> io::Result<Self> {
         let path = root.join(attempt.to_string());
-        std::fs::create_dir_all(&path)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
         Ok(Self { path, attempt })
     }
 
@@ -121,16 +123,20 @@ impl RecordWriter {
     /// Opens or makes the file. A torn tail, left by a crash, is cut off.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        let mut frames = Frames::new(file.try_clone()?);
-        let mut next_offset = 0;
+        let mut writer = Self { file, length: 0, next_offset: 0, buffer: Vec::new(), pending: 0 };
+        writer.cut_torn_tail()?;
+        Ok(writer)
+    }
+
+    /// Goes over what was appended since `length`, and cuts what is no whole frame: it would hide
+    /// everything after it. Whole frames stay, since a reader may have had them.
+    fn cut_torn_tail(&mut self) -> io::Result<()> {
+        let mut frames = Frames::at(self.file.try_clone()?, self.length)?;
         while let Ok(Some(_)) = frames.next() {
-            next_offset += 1;
+            self.next_offset += 1;
         }
-        let length = frames.position;
-        if file.metadata()?.len() != length {
-            file.set_len(length)?;
-        }
-        Ok(Self { file, length, next_offset, buffer: Vec::new(), pending: 0 })
+        self.length = frames.position;
+        if self.file.metadata()?.len() == self.length { Ok(()) } else { self.file.set_len(self.length) }
     }
 
     /// The offset the next record will have.
@@ -164,18 +170,16 @@ impl RecordWriter {
 
     /// Hands what is buffered to the kernel: from then on it survives a crash of this process.
     pub fn flush(&mut self) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(&self.buffer) {
-            // A frame half written would hide everything after it. Cutting needs no space;
-            // where it fails too, the next open cuts.
-            let _ = self.file.set_len(self.length);
-            self.buffer.clear();
-            self.pending = 0;
+        let written = self.file.write_all(&self.buffer);
+        let (bytes, records) = (self.buffer.len() as u64, std::mem::take(&mut self.pending));
+        self.buffer.clear();
+        if let Err(error) = written {
+            // Cutting needs no space; where it fails all the same, the next open cuts.
+            let _ = self.cut_torn_tail();
             return Err(error);
         }
-        self.length += self.buffer.len() as u64;
-        self.next_offset += self.pending;
-        self.buffer.clear();
-        self.pending = 0;
+        self.length += bytes;
+        self.next_offset += records;
         Ok(())
     }
 
@@ -198,7 +202,7 @@ pub struct RecordReader {
 impl RecordReader {
     /// Begins at `from_offset`, or at the end of what there is when that is earlier.
     pub fn open(path: &Path, from_offset: u64) -> io::Result<Self> {
-        let mut reader = Self { path: path.to_owned(), frames: Frames::new(File::open(path)?), offset: 0 };
+        let mut reader = Self { path: path.to_owned(), frames: Frames::at(File::open(path)?, 0)?, offset: 0 };
         reader.seek(from_offset)?;
         Ok(reader)
     }
@@ -211,7 +215,7 @@ impl RecordReader {
     /// Goes to a record, forwards or back.
     pub fn seek(&mut self, offset: u64) -> io::Result<()> {
         if offset < self.offset {
-            self.frames = Frames::new(File::open(&self.path)?);
+            self.frames = Frames::at(File::open(&self.path)?, 0)?;
             self.offset = 0;
         }
         while self.offset < offset && self.next()?.is_some() {}
@@ -259,8 +263,10 @@ struct Frames {
 impl Frames {
     const HEADER: usize = 8;
 
-    fn new(file: File) -> Self {
-        Self { file: BufReader::with_capacity(64 * 1024, file), position: 0, buffer: Vec::new() }
+    /// The frames from `position` on, where one begins.
+    fn at(mut file: File, position: u64) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(position))?;
+        Ok(Self { file: BufReader::with_capacity(64 * 1024, file), position, buffer: Vec::new() })
     }
 
     /// `None`: the file has no further whole frame, for now.
@@ -366,6 +372,25 @@ mod tests {
             joined.extend(texts(&records).concat());
         }
         assert!(joined == long);
+    }
+
+    #[test]
+    fn a_write_that_failed_halfway_keeps_the_records_that_made_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records.log");
+        let mut writer = RecordWriter::open(&path).unwrap();
+        writer.line(1, LogStream::Stdout, line(b"one")).unwrap();
+        // As a full disk leaves it: one frame of the write whole, the next torn.
+        let bytes = std::fs::read(&path).unwrap();
+        let mut second = Vec::new();
+        let records = record::split_line(1, 2, LogStream::Stdout, line(b"two"));
+        records.for_each(|record| record::encode(&record, &mut second));
+        std::fs::write(&path, [&bytes[..], &second, &second[..9]].concat()).unwrap();
+        writer.cut_torn_tail().unwrap();
+        writer.line(3, LogStream::Stdout, line(b"three")).unwrap();
+        let records = RecordReader::open(&path, 0).unwrap().read_batch(1 << 20).unwrap();
+        assert_eq!(texts(&records), [&b"one"[..], b"two", b"three"]);
+        assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]

@@ -9,19 +9,18 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use factory_proto::v1::LogStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, WaitOptions, WaitStatus};
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
+use super::orders::Orders;
 use super::output::Output;
+use super::signals::Signals;
 use super::{Exit, Greeting, ShimFile};
 use crate::process::{Belonging, Identity};
 use crate::spool::{RecordWriter, SpoolDir, write_atomically};
@@ -31,50 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const READ: usize = 64 * 1024;
 /// A pipe holds some hundreds of kilobytes.
 const DRAIN_ROUNDS: usize = 1000;
-
-/// The arguments that [`main`] reads, up to the agent's own argv.
-pub(super) fn arguments(spool: &Path, workspace: &Path, grace: Duration) -> Vec<OsString> {
-    let grace = grace.as_millis().to_string();
-    vec![
-        "--spool".into(),
-        spool.into(),
-        "--workspace".into(),
-        workspace.into(),
-        "--grace-ms".into(),
-        grace.into(),
-        "--".into(),
-    ]
-}
-
-struct Orders {
-    spool: SpoolDir,
-    workspace: PathBuf,
-    grace: Duration,
-    argv: Vec<OsString>,
-}
-
-impl Orders {
-    fn parse(args: impl IntoIterator<Item = OsString>) -> io::Result<Self> {
-        let usage = || invalid("usage: shim --spool DIR --workspace DIR --grace-ms N -- PROGRAM [ARG]…");
-        let (mut spool, mut workspace, mut grace) = (None, None, None);
-        let mut args = args.into_iter();
-        while let Some(name) = args.next().filter(|name| name != "--") {
-            let value = args.next().ok_or_else(usage)?;
-            match name.to_str() {
-                Some("--spool") => spool = Some(SpoolDir::open(Path::new(&value))?),
-                Some("--workspace") => workspace = Some(PathBuf::from(value)),
-                Some("--grace-ms") => grace = value.to_str().and_then(|value| value.parse().ok()),
-                _ => return Err(usage()),
-            }
-        }
-        Ok(Self {
-            spool: spool.ok_or_else(usage)?,
-            workspace: workspace.ok_or_else(usage)?,
-            grace: Duration::from_millis(grace.ok_or_else(usage)?),
-            argv: args.collect(),
-        })
-    }
-}
 
 /// Runs a shim to its end. `args` is what follows the subcommand's name. Must be called before
 /// the process has started any thread.
@@ -160,39 +115,6 @@ fn greet(greeting: &Greeting) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(&line)?;
     stdout.flush()
-}
-
-fn invalid(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, what)
-}
-
-/// Signals as bytes in pipes, so that one `poll` waits for everything.
-struct Signals {
-    stop: UnixStream,
-    child: UnixStream,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        let (stop, stop_writer) = UnixStream::pair()?;
-        let (child, child_writer) = UnixStream::pair()?;
-        signal_hook::low_level::pipe::register(SIGINT, stop_writer.try_clone()?)?;
-        signal_hook::low_level::pipe::register(SIGTERM, stop_writer)?;
-        signal_hook::low_level::pipe::register(SIGCHLD, child_writer)?;
-        stop.set_nonblocking(true)?;
-        child.set_nonblocking(true)?;
-        Ok(Self { stop, child })
-    }
-
-    /// How many came since the last look.
-    fn take(mut pipe: &UnixStream) -> usize {
-        let mut bytes = [0; 64];
-        let mut count = 0;
-        while let Ok(read @ 1..) = pipe.read(&mut bytes) {
-            count += read;
-        }
-        count
-    }
 }
 
 struct Keeper {

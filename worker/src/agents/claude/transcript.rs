@@ -76,7 +76,10 @@ impl StreamTranscript {
                 self.went_on = true;
                 self.trouble = None;
             }
-            Event::ToolUse { .. } => self.went_on = true,
+            Event::ToolUse { subagent: false, .. } => {
+                self.went_on = true;
+                self.trouble = None;
+            }
             Event::ApiRetry { status, error, .. } => {
                 if status == Some(401) {
                     self.refused = Some(error.clone());
@@ -89,7 +92,11 @@ impl StreamTranscript {
                 self.result = Some(result);
                 self.went_on = false;
             }
-            Event::Text { .. } | Event::Thinking { .. } | Event::ToolResult { .. } | Event::Other { .. } => {}
+            Event::Text { .. }
+            | Event::ToolUse { .. }
+            | Event::Thinking { .. }
+            | Event::ToolResult { .. }
+            | Event::Other { .. } => {}
         }
     }
 
