@@ -1,4 +1,4 @@
-//! The real `git`, run with an environment and a configuration of the factory's making.
+//! The real `git` (2.36 or newer), run with an environment and a configuration of the factory's making.
 //!
 //! Arguments go as argv, never through a shell; values that come from people stand behind `--`, or are
 //! names that the domain has already refused to begin with `-`. No hook, no file-system monitor and no
@@ -46,9 +46,13 @@ const CONFIG: [&str; 10] = [
     "http.lowSpeedTime=60",
 ];
 
-/// The only `GIT_…` variables of the worker's own environment that git still sees: how to connect, and
-/// where the user's configuration lies. All others could point a command at a different repository.
-const KEPT: [&str; 10] = [
+/// The only `GIT_…` variables of the worker's own environment that git still sees: who commits, how
+/// to connect, and where the user's configuration lies. All others could point a command at a different repository.
+const KEPT: [&str; 14] = [
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_NOSYSTEM",
     "GIT_CONFIG_SYSTEM",
@@ -186,6 +190,17 @@ impl Git {
             return Ok(false);
         }
         ended.check(name).map(|()| true)
+    }
+
+    /// The full id of the commit that a ref or an id leads to, if it leads to one.
+    pub async fn commit_of(&self, name: &str) -> Result<Option<String>, GitError> {
+        let call = Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options"])
+            .arg(format!("{name}^{{commit}}"));
+        match self.run(call).await {
+            Ok(answer) => Ok(Some(answer.line())),
+            Err(GitError::RefNotFound { .. } | GitError::Failed { code: Some(1 | 128), .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs the command with its output going to a file, at most `max` bytes of it. Says whether more

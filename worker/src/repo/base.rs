@@ -1,9 +1,6 @@
 //! Finding the commit a task's branch starts from.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-
-use factory_domain::{BranchName, RevisionName};
+use factory_domain::RevisionName;
 
 use super::sync::{DETACHED_HEAD, RemoteHead, Repository, Synced};
 use super::{RepoError, Request};
@@ -36,7 +33,7 @@ pub(super) async fn find(
 ) -> Result<Start, RepoError> {
     let finder = Finder { repository, git: git.in_repository(&repository.path) };
     let refuse = |error| RepoError::from_git(&repository.label, error);
-    let delivered = finder.commit_of(&origin(request.branch.as_str())).await.map_err(refuse)?;
+    let delivered = finder.git.commit_of(&origin(request.branch.as_str())).await.map_err(refuse)?;
     let Some(base) = request.base else {
         return match delivered {
             Some(tip) => Ok(Start::Continued { tip }),
@@ -61,42 +58,6 @@ pub(super) async fn find(
     }
 }
 
-/// Refuses a branch that another task's worktree has checked out. A worktree whose directory is gone
-/// was left by a crash, and its registration goes.
-pub(super) async fn require_branch_free(
-    repository: &Repository,
-    branch: &BranchName,
-    git: &Git,
-) -> Result<(), RepoError> {
-    let refuse = |error| RepoError::from_git(&repository.label, error);
-    let call = Call::new(["show-ref", "--verify", "--quiet", "--"]).arg(format!("refs/heads/{branch}"));
-    if !git.ask(call).await.map_err(refuse)? {
-        return Ok(());
-    }
-    let listed = git.run(Call::new(["worktree", "list", "--porcelain", "-z"])).await.map_err(refuse)?;
-    let holders = holders(&String::from_utf8_lossy(&listed.stdout));
-    let Some(path) = holders.get(&format!("refs/heads/{branch}")) else { return Ok(()) };
-    if path.try_exists().unwrap_or(true) {
-        return Err(RepoError::BranchInUse { branch: branch.clone(), path: path.clone() });
-    }
-    let call = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(path);
-    git.run(call).await.map(drop).map_err(refuse)
-}
-
-/// Reads `git worktree list --porcelain -z`: which worktree has which branch.
-fn holders(listing: &str) -> HashMap<String, PathBuf> {
-    let mut holders = HashMap::new();
-    let mut path = PathBuf::new();
-    for line in listing.split('\0') {
-        if let Some(worktree) = line.strip_prefix("worktree ") {
-            path = PathBuf::from(worktree);
-        } else if let Some(branch) = line.strip_prefix("branch ") {
-            holders.insert(branch.to_owned(), path.clone());
-        }
-    }
-    holders
-}
-
 struct Finder<'a> {
     repository: &'a Repository,
     git: Git,
@@ -107,8 +68,8 @@ impl Finder<'_> {
         let repo = self.repository.label.clone();
         let refuse = |error| RepoError::from_git(&self.repository.label, error);
         let found = match head {
-            RemoteHead::Branch(branch) => self.commit_of(&origin(branch)).await.map_err(refuse)?,
-            RemoteHead::Detached => self.commit_of(DETACHED_HEAD).await.map_err(refuse)?,
+            RemoteHead::Branch(branch) => self.git.commit_of(&origin(branch)).await.map_err(refuse)?,
+            RemoteHead::Detached(_) => self.git.commit_of(DETACHED_HEAD).await.map_err(refuse)?,
             RemoteHead::Unborn => None,
         };
         match found {
@@ -137,32 +98,21 @@ impl Finder<'_> {
             }
         };
         for candidate in candidates {
-            if let Some(commit) = self.commit_of(&candidate).await? {
+            if let Some(commit) = self.git.commit_of(&candidate).await? {
                 return Ok(Some(commit));
             }
         }
         let is_id = (4..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_id && let Some(commit) = self.commit_of(name).await? {
+        if is_id && let Some(commit) = self.git.commit_of(name).await? {
             return Ok(Some(commit));
         }
         // Commits of no branch and refs beside branches and tags (a pull request's head) come on demand.
         let on_demand = name.starts_with("refs/") || (is_id && name.len() >= 40);
         let kept = format!("refs/factory/base/{name}");
         if on_demand && self.repository.fetch_alone(name, &kept, &self.git).await? {
-            return self.commit_of(&kept).await;
+            return self.git.commit_of(&kept).await;
         }
         Ok(None)
-    }
-
-    /// The full id of the commit a ref or an id leads to, if it leads to one.
-    async fn commit_of(&self, name: &str) -> Result<Option<String>, GitError> {
-        let call = Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options"])
-            .arg(format!("{name}^{{commit}}"));
-        match self.git.run(call).await {
-            Ok(answer) => Ok(Some(answer.line())),
-            Err(GitError::RefNotFound { .. } | GitError::Failed { code: Some(1 | 128), .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     async fn contains(&self, tip: &str, commit: &str) -> Result<bool, GitError> {

@@ -9,6 +9,7 @@ mod base;
 mod error;
 mod include;
 pub(crate) mod lock;
+mod registry;
 mod sync;
 
 use std::collections::HashMap;
@@ -121,7 +122,7 @@ impl Cache {
                 &tip[..tip.len().min(12)]
             ));
         }
-        add_worktree(&repository, request, start.commit(), git).await?;
+        registry::add(label, request, start.commit(), &git.in_repository(&repository.path)).await?;
         // Not the request's git: the worktree outlives the token.
         let worktree = Worktree::at(request, &repository.path, start.commit().to_owned(), self.git.clone())
             .await
@@ -158,24 +159,6 @@ fn require_on_this_host(source: &RepoSource) -> Result<(), RepoError> {
         Ok(false) => Err(RepoError::NotOnThisHost { path }),
         Err(source) => Err(RepoError::Disk { path, source }),
     }
-}
-
-/// Adds the worktree without its files. It is locked, so that a `git worktree prune` of anyone's does
-/// not take it for gone when its agent has damaged it.
-async fn add_worktree(
-    repository: &Repository,
-    request: &Request<'_>,
-    start: &str,
-    git: &Git,
-) -> Result<(), RepoError> {
-    let git = git.in_repository(&repository.path);
-    base::require_branch_free(repository, request.branch, &git).await?;
-    let call = Call::new(["worktree", "add", "--quiet", "--no-checkout", "--lock", "-B"])
-        .arg(request.branch.as_str())
-        .arg("--")
-        .arg(request.workspace)
-        .arg(start);
-    git.run(call).await.map(drop).map_err(|error| RepoError::from_git(&repository.label, error))
 }
 
 /// Checks the files out, and copies the untracked ones that the source asks to be copied.

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::{Note, RepoError};
+use super::{Note, RepoError, registry};
 use crate::git::{Call, Git, GitError, without_credentials};
 
 /// Where a remote's `HEAD` leads when nothing is fetched for it by name.
@@ -37,8 +38,8 @@ pub(super) struct Synced {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) enum RemoteHead {
     Branch(String),
-    /// A commit, now under [`DETACHED_HEAD`].
-    Detached,
+    /// A commit of no branch, kept under [`DETACHED_HEAD`]; with the remote's answer that named it.
+    Detached(String),
     #[default]
     Unborn,
 }
@@ -70,7 +71,7 @@ impl Repository {
         let known = known.map_err(|source| RepoError::Disk { path: self.path.clone(), source })?;
         let transfer = async {
             if known {
-                self.fetch(git).await
+                self.fetch_past_locks(git).await
             } else {
                 note(format!("cloning {}", self.label));
                 self.clone_into_place(git).await
@@ -79,7 +80,12 @@ impl Repository {
         let (transferred, head) = tokio::join!(transfer, self.remote_head(git));
         let head = transferred.and(head).map_err(|error| RepoError::from_git(&self.label, error))?;
         let settle = async {
-            self.follow_head(&head, git).await?;
+            if head != synced.head {
+                self.follow_head(&head, git).await?;
+            }
+            if synced.through == 0 {
+                registry::forget_gone(&git.in_repository(&self.path)).await?;
+            }
             self.identity_missing(git).await
         };
         let identity_missing = settle.await.map_err(|error| RepoError::from_git(&self.label, error))?;
@@ -138,6 +144,21 @@ impl Repository {
         git.in_repository(&self.path).run(call).await.map(drop)
     }
 
+    /// Agents run git in the same clone: a ref may be locked for a moment, or for ever by one that was
+    /// killed. Once more, without the abandoned lock, is enough for both.
+    async fn fetch_past_locks(&self, git: &Git) -> Result<(), GitError> {
+        let (said, command) = match self.fetch(git).await {
+            Err(GitError::Failed { said, command, .. }) if said.contains("lock") => (said, command),
+            fetched => return fetched,
+        };
+        if let Some(lock) = abandoned_lock(&said, &self.path) {
+            tracing::warn!(lock = %lock.display(), "removing a lock that a killed git left in the cache");
+            let io = |source| GitError::Io { command, source };
+            tokio::fs::remove_file(&lock).await.map_err(io)?;
+        }
+        self.fetch(git).await
+    }
+
     /// Fetches one ref or commit that no branch or tag leads to. `false`: the remote does not have it,
     /// or does not give it.
     pub async fn fetch_alone(&self, wanted: &str, into: &str, git: &Git) -> Result<bool, GitError> {
@@ -159,7 +180,7 @@ impl Repository {
         Ok(match symref.and_then(|line| line.split('\t').next()) {
             Some(branch) => RemoteHead::Branch(branch.to_owned()),
             None if answer.is_empty() => RemoteHead::Unborn,
-            None => RemoteHead::Detached,
+            None => RemoteHead::Detached(answer),
         })
     }
 
@@ -171,20 +192,31 @@ impl Repository {
                     .arg(format!("refs/remotes/origin/{branch}"));
                 git.in_repository(&self.path).run(call).await.map(drop)
             }
-            RemoteHead::Detached => self.fetch_alone("HEAD", DETACHED_HEAD, git).await.map(drop),
+            RemoteHead::Detached(_) => self.fetch_alone("HEAD", DETACHED_HEAD, git).await.map(drop),
             RemoteHead::Unborn => Ok(()),
         }
     }
 
     async fn identity_missing(&self, git: &Git) -> Result<bool, GitError> {
-        let git = git.in_repository(&self.path);
-        for key in ["user.name", "user.email"] {
-            if !git.ask(Call::new(["config", "--get", key])).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let call = Call::new(["config", "--get-regexp", "^user\\.(name|email)$"]);
+        let known = match git.in_repository(&self.path).run(call).await {
+            Ok(answer) => answer.line(),
+            // Exit 1: neither is set.
+            Err(GitError::Failed { code: Some(1), .. }) => String::new(),
+            Err(error) => return Err(error),
+        };
+        let says = |key: &str| known.lines().any(|line| line.starts_with(key));
+        Ok(!(says("user.name ") && says("user.email ")))
     }
+}
+
+/// The lock file that git says is in its way, if it is one of this clone's and older than any git
+/// command runs for a ref.
+fn abandoned_lock(said: &str, clone: &Path) -> Option<PathBuf> {
+    const OLD: Duration = Duration::from_secs(10 * 60);
+    let lock = said.split('\'').map(Path::new).find(|path| path.extension() == Some("lock".as_ref()))?;
+    let age = lock.metadata().and_then(|metadata| metadata.modified()).ok()?.elapsed().ok()?;
+    (lock.starts_with(clone) && age > OLD).then(|| lock.to_owned())
 }
 
 async fn remove_dir_if_any(path: &Path) -> io::Result<()> {

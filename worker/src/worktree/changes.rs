@@ -1,5 +1,6 @@
 //! What the agent's work amounts to: commits, a diff stat, a patch.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use factory_domain::{Commit, DiffStat, Leftovers, Report};
@@ -26,8 +27,9 @@ pub struct Work {
 
 impl Worktree {
     /// Settles what was left uncommitted, then reads the commits made since the base and writes the
-    /// patch into `out_dir`. Doing it again gives the same.
+    /// patch into `out_dir`. Doing it again gives the same. No process of the agent may be left.
     pub async fn finish(&self, leftovers: Leftovers, title: &str, out_dir: &Path) -> Result<Work, GitError> {
+        self.clear_locks().await?;
         let found = match leftovers::settle(self, leftovers, title).await {
             Ok(found) => found,
             // The agent removed its own worktree: what it committed is still in the branch.
@@ -42,6 +44,21 @@ impl Worktree {
         let diff_stat = self.diff_stat(&tip).await?;
         let patch = self.write_patch(&tip, &out_dir.join(PATCH_NAME)).await?;
         Ok(Work { commits, diff_stat, patch: Some(patch), leftovers: found })
+    }
+
+    /// An agent killed in the middle of a git command leaves the locks of its index, `HEAD` and branch.
+    /// All three are this worktree's alone.
+    async fn clear_locks(&self) -> Result<(), GitError> {
+        let branch = self.repository.join(format!("{}.lock", self.branch_ref()));
+        for lock in [self.git_dir.join("index.lock"), self.git_dir.join("HEAD.lock"), branch] {
+            match tokio::fs::remove_file(&lock).await {
+                Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    return Err(GitError::Io { command: "status".to_owned(), source: error });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn is_there(&self) -> bool {

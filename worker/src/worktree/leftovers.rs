@@ -59,18 +59,16 @@ pub(super) async fn settle(worktree: &Worktree, wish: Leftovers, title: &str) ->
             discard(worktree).await?;
             Fate::Discarded
         }
-        Leftovers::Commit if files == 0 => Fate::None,
-        Leftovers::Commit => {
-            commit(worktree, title, &nested).await?;
-            Fate::Committed
-        }
+        Leftovers::Commit if files > 0 && commit(worktree, title, &nested).await? => Fate::Committed,
+        Leftovers::Commit => Fate::None,
     };
     Ok(Found { files, fate, nested })
 }
 
 /// Counts changed files, and lists repositories inside.
 async fn find(worktree: &Worktree) -> Result<(usize, Vec<PathBuf>), GitError> {
-    let call = Call::new(["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]);
+    let call = Call::new(["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"])
+        .arg("--ignore-submodules=dirty");
     let listing = worktree.git().run(call).await?.stdout;
     let mut files = 0;
     let mut nested = Vec::new();
@@ -87,21 +85,33 @@ async fn find(worktree: &Worktree) -> Result<(usize, Vec<PathBuf>), GitError> {
     Ok((files, nested))
 }
 
-async fn commit(worktree: &Worktree, title: &str, nested: &[PathBuf]) -> Result<(), GitError> {
+/// Commits everything but what must stay out. `false`: git sees no difference worth a commit (line
+/// ends alone, say).
+async fn commit(worktree: &Worktree, title: &str, nested: &[PathBuf]) -> Result<bool, GitError> {
     let git = worktree.git();
-    let mut pathspecs = b":/\0".to_vec();
-    for path in worktree.included.iter().chain(nested) {
-        pathspecs.extend_from_slice(b":(top,exclude,literal)");
-        pathspecs.extend_from_slice(path.as_os_str().as_bytes());
-        pathspecs.push(0);
+    if !worktree.included.is_empty() {
+        let staged = Call::new(["reset", "--quiet", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+        git.run(staged.stdin(pathspecs("top,literal", &worktree.included))).await?;
     }
+    let mut everything = b":/\0".to_vec();
+    everything.extend(pathspecs("top,exclude,literal", &worktree.included));
+    everything.extend(pathspecs("top,exclude,literal", nested));
     let add = Call::new(["add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"]);
-    git.run(add.stdin(pathspecs)).await?;
+    git.run(add.stdin(everything)).await?;
     let commit = Call::new(["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=verbatim"])
-        .arg("--allow-empty")
         .arg("--file=-")
         .stdin(format!("Leftovers of: {title}\n"));
-    git.run(commit).await.map(drop)
+    git.ask(commit).await
+}
+
+fn pathspecs(magic: &str, paths: &[PathBuf]) -> Vec<u8> {
+    let mut list = Vec::new();
+    for path in paths {
+        list.extend_from_slice(format!(":({magic})").as_bytes());
+        list.extend_from_slice(path.as_os_str().as_bytes());
+        list.push(0);
+    }
+    list
 }
 
 async fn discard(worktree: &Worktree) -> Result<(), GitError> {

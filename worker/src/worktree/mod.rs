@@ -93,12 +93,12 @@ impl Worktree {
     /// back to an older commit, or `HEAD` is gone, the task's branch.
     pub async fn tip(&self) -> Result<String, GitError> {
         let repository = self.git_in_repository();
-        let head = match commit_of(&self.git(), "HEAD").await {
+        let head = match self.git().commit_of("HEAD").await {
             Ok(head) => head,
             Err(GitError::NotARepository { .. } | GitError::Io { .. } | GitError::Start(_)) => None,
             Err(error) => return Err(error),
         };
-        let branch = commit_of(&repository, &self.branch_ref()).await?;
+        let branch = repository.commit_of(&self.branch_ref()).await?;
         match (head, branch) {
             (Some(head), Some(branch)) if head != branch => {
                 let behind = Call::new(["merge-base", "--is-ancestor", &head, &branch]);
@@ -126,15 +126,5 @@ impl Worktree {
         workspace::remove(git_dir).await.map_err(io)?;
         let call = Call::new(["update-ref", "-d", &self.branch_ref()]);
         self.git_in_repository().run(call).await.map(drop)
-    }
-}
-
-async fn commit_of(git: &Git, name: &str) -> Result<Option<String>, GitError> {
-    let call =
-        Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{name}^{{commit}}"));
-    match git.run(call).await {
-        Ok(answer) => Ok(Some(answer.line())),
-        Err(GitError::RefNotFound { .. } | GitError::Failed { code: Some(1 | 128), .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }

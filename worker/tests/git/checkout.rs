@@ -76,6 +76,9 @@ async fn a_detached_head_and_an_unadvertised_commit_are_bases_too() {
     fixture.git(&origin, &["checkout", "--quiet", "--detach"]);
     let loose = fixture.commit("origin", "loose", "x\n");
     assert_eq!(fixture.checkout("head", None).await.expect("a worktree").base_commit, loose);
+    let looser = fixture.commit("origin", "looser", "x\n");
+    assert_eq!(fixture.checkout("later", None).await.expect("a worktree").base_commit, looser);
+    fixture.git(&origin, &["checkout", "--quiet", &loose]);
     fixture.git(&origin, &["update-ref", "refs/pull/7/head", "HEAD"]);
     let pull = fixture.checkout("pull", Some("refs/pull/7/head")).await.expect("a worktree");
     assert_eq!(pull.base_commit, loose);
@@ -125,6 +128,31 @@ async fn what_a_crash_left_of_a_clone_is_no_clone() {
     let worktree = fixture.checkout("two", None).await.expect("a worktree");
     assert!(worktree.path.join("README").exists());
     assert!(!half.exists());
+}
+
+#[tokio::test]
+async fn an_abandoned_lock_does_not_close_the_cache() {
+    let fixture = Fixture::new();
+    fixture.checkout("one", None).await.expect("a worktree");
+    let newer = fixture.commit("origin", "NEWS", "new\n");
+    let lock = fixture.clone_path().join("refs/remotes/origin/main.lock");
+    let written = std::fs::File::create(&lock).expect("written");
+    fixture.checkout("two", None).await.expect_err("a lock someone may hold is respected");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    written.set_modified(long_ago).expect("aged");
+    let worktree = fixture.checkout("three", None).await.expect("a worktree");
+    assert_eq!(worktree.base_commit, newer);
+}
+
+#[tokio::test]
+async fn a_new_start_forgets_worktrees_that_are_gone() {
+    let fixture = Fixture::new();
+    let gone = fixture.checkout("gone", None).await.expect("a worktree");
+    std::fs::remove_dir_all(&gone.path).expect("removed");
+    let fixture = fixture.restarted();
+    fixture.checkout("next", None).await.expect("a worktree");
+    let listing = fixture.git(&fixture.clone_path(), &["worktree", "list"]);
+    assert!(listing.contains("next") && !listing.contains("workspaces/gone"), "{listing}");
 }
 
 #[tokio::test]

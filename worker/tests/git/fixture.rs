@@ -32,12 +32,13 @@ impl Fixture {
             "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n",
         )
         .expect("a configuration");
-        let git = Git::new()
-            .env("HOME", directory.path())
-            .env("GIT_CONFIG_GLOBAL", directory.path().join("gitconfig"))
-            .env("GIT_CONFIG_NOSYSTEM", "1");
-        let cache = Cache::with_git(&directory.path().join("worker"), git);
+        let cache = cache(&directory);
         Self { directory, cache, notes: Mutex::default() }
+    }
+
+    /// The same disk under a new process's cache.
+    pub fn restarted(self) -> Self {
+        Self { cache: cache(&self.directory), ..self }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -153,4 +154,12 @@ impl Fixture {
 pub fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(path.as_ref())
         .unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+fn cache(directory: &TempDir) -> Cache {
+    let git = Git::new()
+        .env("HOME", directory.path())
+        .env("GIT_CONFIG_GLOBAL", directory.path().join("gitconfig"))
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    Cache::with_git(&directory.path().join("worker"), git)
 }

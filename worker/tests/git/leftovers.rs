@@ -150,6 +150,34 @@ async fn a_git_directory_the_agent_damaged_loses_no_work() {
 }
 
 #[tokio::test]
+async fn locks_of_a_killed_agent_are_in_nobodys_way() {
+    let fixture = Fixture::new();
+    let worktree = fixture.checkout("one", None).await.expect("a worktree");
+    let git_dir = fixture.git(&worktree.path, &["rev-parse", "--absolute-git-dir"]);
+    for lock in ["index.lock", "HEAD.lock"] {
+        std::fs::write(std::path::Path::new(&git_dir).join(lock), "").expect("written");
+    }
+    std::fs::write(fixture.clone_path().join("refs/heads/factory/one.lock"), "").expect("written");
+    std::fs::write(worktree.path.join("new"), "x\n").expect("written");
+    let work = worktree.finish(Leftovers::Commit, "t", &fixture.out()).await.expect("finished");
+    assert_eq!(subjects(&work), ["Leftovers of: t"]);
+}
+
+#[tokio::test]
+async fn a_merge_left_in_the_middle_is_committed_as_it_stands() {
+    let fixture = Fixture::new();
+    let worktree = fixture.checkout("one", None).await.expect("a worktree");
+    fixture.git(&worktree.path, &["checkout", "--quiet", "-b", "other"]);
+    fixture.commit_in(&worktree.path, "README", "theirs\n");
+    fixture.git(&worktree.path, &["checkout", "--quiet", "factory/one"]);
+    fixture.commit_in(&worktree.path, "README", "ours\n");
+    assert!(!fixture.try_git(&worktree.path, &["merge", "other"]).status.success(), "no conflict");
+    let work = worktree.finish(Leftovers::Commit, "t", &fixture.out()).await.expect("finished");
+    assert_eq!(work.commits[0].subject, "Leftovers of: t");
+    assert_eq!(fixture.git(&worktree.path, &["status", "--porcelain"]), "");
+}
+
+#[tokio::test]
 async fn repositories_inside_the_worktree_are_left_out_and_named() {
     let fixture = Fixture::new();
     let worktree = fixture.checkout("one", None).await.expect("a worktree");
