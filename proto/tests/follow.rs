@@ -102,7 +102,10 @@ async fn each_record_comes_once_and_in_order_however_often_the_connection_is_cut
                     cut.send_modify(|cut| *cut += 1);
                 }
             }
-            Update::Disconnected { .. } => lost += 1,
+            Update::Disconnected { cause, .. } => {
+                assert_eq!(cause.message(), format!("the connection to http://{address} broke"));
+                lost += 1;
+            }
             Update::Reconnected => back += 1,
         }
     }

@@ -24,6 +24,7 @@
 
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -180,9 +181,16 @@ impl<R: Resumable> Follower<R> {
     }
 
     fn disconnected(&mut self, cause: Status) -> Result<Update<R::Item>, Status> {
-        if !is_broken_transport(&cause) {
-            return Err(cause);
-        }
+        let cause = match Break::of(&cause) {
+            Some(Break::Said) => cause,
+            Some(Break::Felt) => {
+                let text = format!("the connection to {} broke", self.config.url);
+                let mut told = Status::unavailable(text);
+                told.set_source(Arc::new(cause));
+                told
+            }
+            None => return Err(cause),
+        };
         self.messages = None;
         let backoff = self.backoff.get_or_insert_with(|| BACKOFF.build());
         self.wait = backoff.next().unwrap_or(MAX_WAIT);
@@ -198,13 +206,27 @@ const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(MAX_WAIT)
     .without_max_times();
 
-/// Whether a status speaks of the way to the coordinator rather than being its answer.
-///
-/// One made on this side from a broken connection has a source, which none has that
-/// came over the wire. A stream that breaks off between two frames has neither a
-/// source nor a code of its own: tonic calls it unknown, which the coordinator never says.
-fn is_broken_transport(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown) || status.source().is_some()
+/// How a status tells that the coordinator cannot be reached now.
+enum Break {
+    /// In words meant for people: by the coordinator on its way down, or by [`ClientError`].
+    Said,
+    /// By a broken connection, in the words of HTTP/2.
+    Felt,
+}
+
+impl Break {
+    /// `None` for an answer of the coordinator.
+    ///
+    /// A status made on this side from a broken connection has a source, which none
+    /// has that came over the wire. A stream that breaks off between two frames has
+    /// no source either: tonic calls it unknown, which the coordinator never says.
+    fn of(status: &Status) -> Option<Self> {
+        match (status.source(), status.code()) {
+            (Some(_), _) | (None, Code::Unknown) => Some(Self::Felt),
+            (None, Code::Unavailable) => Some(Self::Said),
+            (None, _) => None,
+        }
+    }
 }
 
 impl From<ClientError> for Status {
