@@ -72,7 +72,7 @@ pub struct Page {
     pub sealed: bool,
 }
 
-/// What a store's answer or its files may be no larger than.
+/// How much a reader takes at once.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     records: usize,
@@ -173,8 +173,9 @@ impl LogStore {
         Ok(appended.extent)
     }
 
-    /// Records from `from` on: one or more unless the log ends there, at most
-    /// `max_records`, and not many more than `max_bytes` of data. An attempt that is not known has an empty log.
+    /// Records from `from` on: one or more unless the log ends there, then at most
+    /// `max_records` of them and `max_bytes` of data. A page may be shorter than it
+    /// could be. An attempt that is not known has an empty log.
     pub async fn read(
         &self,
         attempt: AttemptId,
