@@ -84,7 +84,7 @@ async fn beat(shared: &Shared, uplink: &mut Uplink) -> Result<Vec<v1::HeldVerdic
     Ok(reply.into_inner().verdicts)
 }
 
-/// Hands each attempt its verdict.
+/// Hands each attempt its verdict, where it changes anything.
 pub fn obey(shared: &Shared, verdicts: Vec<v1::HeldVerdict>) {
     for verdict in verdicts {
         let Ok(attempt) = verdict.attempt_id.parse::<AttemptId>() else {
@@ -92,10 +92,9 @@ pub fn obey(shared: &Shared, verdicts: Vec<v1::HeldVerdict>) {
             continue;
         };
         let order = match verdict.verdict() {
-            v1::Verdict::CarryOn => Order::Confirmed,
+            v1::Verdict::CarryOn | v1::Verdict::Unspecified => continue,
             v1::Verdict::Cancel => Order::End(Cause::Cancelled),
             v1::Verdict::Superseded => Order::End(Cause::Superseded),
-            v1::Verdict::Unspecified => continue,
         };
         shared.roster.order(attempt, order);
     }

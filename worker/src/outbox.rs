@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::spool::{SpoolDir, write_atomically};
 use crate::uplink::{Trouble, Uplink};
@@ -174,7 +174,7 @@ impl Letter {
             v1::ReportVerdict::Accepted | v1::ReportVerdict::Duplicate => Ok(Taken::Accepted),
             v1::ReportVerdict::Superseded => Ok(Taken::Superseded),
             v1::ReportVerdict::Unspecified => {
-                Err(tonic::Status::internal("the report was answered without a verdict").into())
+                Err(Status::internal("the report was answered without a verdict").into())
             }
         }
     }
@@ -202,7 +202,7 @@ impl Letter {
         let parts = first.chain(pieces).map(|part| v1::UploadArtifactRequest { part: Some(part) });
         match client.worker().upload_artifact(parts).await {
             Ok(_) => Ok(()),
-            Err(status) if matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) => {
+            Err(status) if is_final(&status) => {
                 tracing::warn!(
                     task = %self.task, attempt = %self.spool.attempt(), name = file.name,
                     why = status.message(), "the coordinator does not keep a file of the attempt"
@@ -227,6 +227,12 @@ impl Letter {
             }),
         })
     }
+}
+
+/// The coordinator will not keep the file, however often it is sent: it is too large, or its
+/// attempt has been given up, which the report's answer will say.
+fn is_final(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition)
 }
 
 /// Size and SHA-256 of a file.

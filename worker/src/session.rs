@@ -17,7 +17,7 @@ use tonic::{Status, Streaming};
 
 use crate::agent_host::{Shared, Standing};
 use crate::attempt::assignment::Assignment;
-use crate::attempt::{Cause, Order};
+use crate::attempt::{Cause, Order, Phase};
 use crate::heartbeat;
 use crate::roster::{self, Full, HeldAttempt};
 use crate::uplink::{Trouble, Uplink};
@@ -68,7 +68,7 @@ async fn serve(shared: &Arc<Shared>, uplink: &mut Uplink) -> Result<(), Trouble>
         Some(_) => return Err(Status::internal("the coordinator did not answer Hello with Welcome").into()),
         None => return Ok(()),
     };
-    session.welcomed(welcome);
+    session.welcomed(welcome).await?;
     uplink.worked();
     session.tell_changes().await?;
     loop {
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    fn welcomed(&self, welcome: v1::Welcome) {
+    async fn welcomed(&self, welcome: v1::Welcome) -> Result<(), Trouble> {
         let millis = Duration::from_millis;
         let terms = LeaseTerms {
             heartbeat: millis(welcome.heartbeat_ms.max(1)),
@@ -126,9 +126,25 @@ impl Session {
             offer: millis(welcome.offer_ms),
         };
         tracing::info!(coordinator = welcome.version, ?terms, "session opened");
+        self.accept_again(&welcome.verdicts).await?;
         heartbeat::obey(&self.shared, welcome.verdicts);
         self.shared.standing.send_replace(Standing::Welcomed(terms));
         self.shared.welcomed.send_modify(|sessions| *sessions += 1);
+        Ok(())
+    }
+
+    /// An acceptance may have been lost with the stream before it, or its confirmation. Said
+    /// again, it is answered again; to carry on alone does not tell that it was heard.
+    async fn accept_again(&self, verdicts: &[v1::HeldVerdict]) -> Result<(), Trouble> {
+        let carry_on = verdicts.iter().filter(|verdict| verdict.verdict() == v1::Verdict::CarryOn);
+        let carry_on: HashSet<&str> = carry_on.map(|verdict| verdict.attempt_id.as_str()).collect();
+        for held in self.shared.roster.held() {
+            let (task_id, attempt_id) = (held.task.to_string(), held.attempt.to_string());
+            if held.phase == Phase::Accepted && carry_on.contains(attempt_id.as_str()) {
+                self.say(Say::Accept(v1::Accept { task_id, attempt_id })).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Credits that changed, and agents that have started.

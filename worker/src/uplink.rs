@@ -61,7 +61,7 @@ impl Trouble {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 pub struct Uplink {
     config: ClientConfig,

@@ -38,7 +38,7 @@ impl Work {
             });
         }
         self.progress(Progress::Preparing).map_err(|error| worker_error(&error))?;
-        let journal = Journal::open(&self.spool).await.map_err(|error| worker_error(&error))?;
+        let journal = self.journal().await.map_err(|error| worker_error(&error))?;
         let place = match self.assignment.spec.repo.clone() {
             Some(source) => self.check_out(&source, &journal, token).await?,
             None => self.make_directory(&journal).await.map_err(|error| worker_error(&error))?,
@@ -129,6 +129,7 @@ impl Work {
         let agent = self.host.crew.find(self.assignment.spec.agent).map_err(unavailable)?;
         let job = self.job().map_err(|error| worker_error(&error))?;
         let launch = agent.launch(&job).map_err(|error| unavailable(error.to_string()))?;
+        self.close_journal();
         // Before the start: a worker that dies in between finds out by the shim whether there was one.
         self.progress(Progress::Started { place, at_time: now() }).map_err(|error| worker_error(&error))?;
         let config = &self.host.config;

@@ -12,6 +12,7 @@ use tracing::Instrument;
 
 use super::assignment::{Assignment, Place, Progress};
 use super::course::{Course, Order};
+use super::journal::Journal;
 use super::machine::{Input, Machine, Step};
 use crate::agent_host::Shared;
 use crate::agents::{Conclusion, Job};
@@ -45,6 +46,8 @@ pub(super) struct Work {
     /// The report came too late: nobody waits for the rest of the log either.
     unwanted: bool,
     shipment: Shipment,
+    /// While the daemon is the log's one writer.
+    journal: Option<Arc<Journal>>,
 }
 
 /// What the report will say.
@@ -127,6 +130,7 @@ impl Attempt {
             findings,
             unwanted: false,
             shipment,
+            journal: None,
         };
         Ok(Self { course, work, first: None })
     }
@@ -172,6 +176,20 @@ impl Work {
     pub(super) fn progress(&mut self, progress: Progress) -> io::Result<()> {
         self.assignment.progress = progress;
         self.assignment.write(&self.spool)
+    }
+
+    /// The log, for what the worker itself has to say. Only while no shim has it.
+    pub(super) async fn journal(&mut self) -> io::Result<Arc<Journal>> {
+        if let Some(journal) = &self.journal {
+            return Ok(Arc::clone(journal));
+        }
+        let journal = Arc::new(Journal::open(&self.spool).await?);
+        Ok(Arc::clone(self.journal.insert(journal)))
+    }
+
+    /// Leaves the log to the shim.
+    pub(super) fn close_journal(&mut self) {
+        self.journal = None;
     }
 
     pub(super) fn workspace_path(&self) -> PathBuf {

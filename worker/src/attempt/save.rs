@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use factory_domain::{Deliver, Delivery, Outcome, Report};
 
 use super::assignment::{Place, Progress};
-use super::journal::Journal;
 use super::machine::Input;
 use super::run::{Work, worker_error};
 use crate::delivery;
@@ -25,7 +24,7 @@ impl Work {
     }
 
     async fn save_commits(&mut self, worktree: &Worktree) -> Result<(), String> {
-        let journal = Journal::open(&self.spool).await.map_err(text)?;
+        let journal = self.journal().await.map_err(text)?;
         let out = self.out_dir().map_err(text)?;
         let spec = &self.assignment.spec;
         let work = worktree.finish(spec.leftovers, &spec.title, &out).await.map_err(text)?;
@@ -44,7 +43,7 @@ impl Work {
     async fn save_files(&mut self, path: &Path) -> Result<(), String> {
         let left = workspace::files_left(path).await.map_err(text)?;
         if left.left_out > 0 {
-            let journal = Journal::open(&self.spool).await.map_err(text)?;
+            let journal = self.journal().await.map_err(text)?;
             journal.note(format!("{} more file(s) were left, and are not kept", left.left_out));
         }
         for file in left.files {
@@ -75,7 +74,7 @@ impl Work {
     }
 
     async fn deliver_commits(&mut self, worktree: &Worktree, push: bool) -> Result<(), String> {
-        let journal = Journal::open(&self.spool).await.map_err(text)?;
+        let journal = self.journal().await.map_err(text)?;
         let wish = self.assignment.spec.deliver;
         let how = if push { wish } else { Deliver::None };
         let delivered =
@@ -113,7 +112,7 @@ impl Work {
             "the agent's work could not be saved ({error}); it is still on the worker, at {}",
             place.unwrap_or_default()
         );
-        match Journal::open(&self.spool).await {
+        match self.journal().await {
             Ok(journal) => journal.note(message.clone()),
             Err(error) => tracing::error!(%error, message, "and its log cannot be written"),
         }
@@ -121,11 +120,11 @@ impl Work {
     }
 
     /// Puts the report on disk, trying for as long as it takes: an end nobody hears of is none.
-    pub async fn write_report(&self, outcome: Outcome) {
+    pub async fn write_report(&mut self, outcome: Outcome) {
         self.sweep().await;
         let mut pauses = crate::uplink::pauses();
         loop {
-            let written = match Journal::open(&self.spool).await {
+            let written = match self.journal().await {
                 Ok(journal) => {
                     let report = self.report(outcome.clone(), journal.records());
                     outbox::write(&self.spool, report, &self.findings.enclosures)

@@ -4,6 +4,7 @@ mod coordinator;
 mod daemon;
 mod lease;
 mod telling;
+mod work;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -104,7 +104,10 @@ async fn an_attempt_never_started_runs_only_when_the_coordinator_still_wants_it(
         let attempt = coordinator.offer(shell("true")).await;
         coordinator.until("an acceptance", |state| state.said.get(2).map(|_| ())).await;
         worker.detach().await;
-        coordinator.with(|state| state.plan.verdicts.insert(attempt.clone(), verdict));
+        coordinator.with(|state| {
+            state.plan.verdicts.insert(attempt.clone(), verdict);
+            state.plan.confirm = true;
+        });
         let worker = start(&coordinator, root.path()).await;
         worker.drain().await;
         assert_eq!(coordinator.with(|state| state.reports.len()), reports, "{verdict:?}");
