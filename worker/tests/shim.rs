@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 const GRACE: Duration = Duration::from_millis(200);
 /// An agent that does not end by itself.
-const FOREVER: &str = "echo ready; sleep 1000";
+const FOREVER: &str = "echo ready; exec sleep 1000";
 
 struct Bench {
     dir: TempDir,
