@@ -38,6 +38,9 @@ pub enum CommandError {
     NotFound(String),
     #[error("{0}")]
     Refused(String),
+    /// What was to run here cannot.
+    #[error("{0}")]
+    Failed(String),
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The coordinator's answer to a call.
@@ -90,7 +93,7 @@ impl CommandError {
             Self::Refused(_) => Exit::Refused,
             Self::Client(_) => Exit::Unreachable,
             Self::Status(status) => exit_of(status.code()),
-            Self::Local { .. } => Exit::Failed,
+            Self::Local { .. } | Self::Failed(_) => Exit::Failed,
             // `factoryctl … | head` has done what was asked.
             Self::OutputClosed => Exit::Done,
             Self::Interrupted => Exit::Interrupted,
@@ -107,7 +110,9 @@ impl CommandError {
                 Code::Unauthenticated => {
                     Some("give the coordinator's token in FACTORY_AUTH_TOKEN or with --token-file")
                 }
-                Code::NotFound => Some("`factoryctl status` lists the tasks"),
+                Code::NotFound if status.message().contains("no task") => {
+                    Some("`factoryctl status` lists the tasks")
+                }
                 Code::Unavailable => Some("is the coordinator still running? try again in a moment"),
                 Code::DeadlineExceeded => Some("the coordinator is slow to answer; try again"),
                 Code::Unimplemented => Some("is that a factory coordinator, and of this release?"),

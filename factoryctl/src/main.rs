@@ -7,6 +7,8 @@ mod artifact;
 mod cli;
 mod command;
 mod connect;
+mod demo;
+mod embedded;
 mod exit;
 mod interrupt;
 mod render;
@@ -22,6 +24,13 @@ use crate::exit::{CommandError, Exit};
 use crate::render::Console;
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    // Before anything starts a thread: what this program starts of itself stays small.
+    match args.next().as_deref().and_then(|name| name.to_str()) {
+        Some(embedded::SHIM) => return factory_worker::shim::main(args),
+        Some(embedded::SCRIPTED_AGENT) => return factory_worker::agents::scripted::main(args),
+        _ => {}
+    }
     let cli = Cli::parse();
     let console = Console::new(cli.global.format, cli.global.color);
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

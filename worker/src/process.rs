@@ -94,8 +94,7 @@ pub struct Belonging {
 }
 
 impl Belonging {
-    /// Everything alive that belongs, the calling process and the shim itself excepted; the oldest first,
-    /// so that an agent hears of its end before it sees its tools end.
+    /// Everything alive that belongs, the calling process and the shim itself excepted.
     pub fn find(&self) -> io::Result<Vec<Identity>> {
         let table = process_table()?;
         let marker = format!("{ATTEMPT_MARKER}={}", self.attempt);
@@ -121,9 +120,7 @@ impl Belonging {
             let stat = table.get(&pid)?;
             (!stat.is_dead()).then_some(Identity { pid, start_time: stat.start_time })
         });
-        let mut alive: Vec<Identity> = alive.collect();
-        alive.sort_by_key(|process| process.start_time);
-        Ok(alive)
+        Ok(alive.collect())
     }
 
     /// The shim is gone and its pid was given out again. While its session has members that cannot happen.

@@ -1,11 +1,14 @@
 //! What each command does: one file a command.
 
+mod factory_demo;
+mod factory_up;
 mod shell_completions;
 mod task_cancel;
 mod task_diff;
 mod task_logs;
 mod task_result;
 mod task_retry;
+mod task_run;
 mod task_status;
 mod task_submit;
 mod task_watch;
@@ -23,6 +26,9 @@ use crate::render::Console;
 pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> {
     let global = &cli.global;
     match cli.command {
+        Command::Demo(args) => factory_demo::run(console, args).await,
+        Command::Up(args) => factory_up::run(global, console, args).await,
+        Command::Run(args) => task_run::run(global, console, *args).await,
         Command::Submit(args) => task_submit::run(global, console, *args).await,
         Command::Status(args) => task_status::run(&Connection::open(global).await?, console, args).await,
         Command::Watch(args) => task_watch::run(Connection::open(global).await?, console, args).await,

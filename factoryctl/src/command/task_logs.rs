@@ -11,6 +11,7 @@ use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Interrupts;
 use crate::render::Console;
+use crate::render::transcript::Transcript;
 use crate::watch::{Joiner, LogPlace, View};
 
 pub async fn run(connection: &Connection, console: Console, args: Logs) -> Result<Exit, CommandError> {
@@ -19,6 +20,7 @@ pub async fn run(connection: &Connection, console: Console, args: Logs) -> Resul
         task: &task,
         view: View::new(console, args.raw, false),
         joiner: Joiner::default(),
+        transcript: Transcript::default(),
         next: LogPlace { attempt: args.attempt.unwrap_or(0), offset: 0 },
     };
     let found = log.read(connection, &args).await?;
@@ -43,6 +45,7 @@ struct Log<'a> {
     task: &'a v1::Task,
     view: View,
     joiner: Joiner,
+    transcript: Transcript,
     next: LogPlace,
 }
 
@@ -85,9 +88,8 @@ impl Log<'_> {
         while let Some(update) = updates.next().await {
             match update? {
                 Update::Next(batch) => self.show(batch.attempt_number, batch.records)?,
-                Update::Disconnected { cause, retry_in } => {
-                    let wait = retry_in.as_secs_f32();
-                    self.view.note(&format!("connection lost ({}); again in {wait:.1}s", cause.message()));
+                Update::Disconnected { cause, .. } => {
+                    self.view.note(&format!("connection lost ({}); trying again", cause.message()));
                 }
                 Update::Reconnected => self.view.note("connected again"),
             }
@@ -98,7 +100,7 @@ impl Log<'_> {
     fn show(&mut self, attempt: u32, records: Vec<v1::LogRecord>) -> Result<(), CommandError> {
         for record in records {
             if let Some(line) = self.joiner.push(attempt, record) {
-                self.view.log_line(self.task.number, &line, None)?;
+                self.view.log_line(self.task.number, &mut self.transcript, &line, None)?;
             }
         }
         Ok(())

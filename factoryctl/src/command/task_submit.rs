@@ -31,6 +31,7 @@ pub async fn run(global: &Global, console: Console, args: Submit) -> Result<Exit
     if args.watch {
         return task_watch::to_the_end(connection, console, Subject::Tasks(vec![submitted.id]), false).await;
     }
+    console.note(format_args!("follow it with: factoryctl watch {}", submitted.number));
     Ok(Exit::Done)
 }
 
@@ -48,7 +49,7 @@ pub async fn hand_in(
     if submitted.existed {
         console.note(format_args!("task {number} was submitted before under this idempotency key"));
     } else {
-        console.note(format_args!("task {number} submitted; follow it with: factoryctl watch {number}"));
+        console.note(format_args!("task {number} submitted"));
     }
     Ok(submitted)
 }

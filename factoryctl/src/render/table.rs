@@ -22,6 +22,9 @@ pub fn new(console: Console, header: &[&str]) -> Table {
         table.set_width(width);
     }
     table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
@@ -120,6 +123,29 @@ fn attempt_color(state: &str) -> Color {
         "unreachable" | "returned" => Color::Yellow,
         _ => Color::Cyan,
     }
+}
+
+/// What each task of the demo did.
+pub fn demo(console: Console, tasks: &[(v1::Task, Vec<v1::Attempt>)]) -> Table {
+    let header = ["TASK", "TITLE", "STATE", "WORKER", "ATTEMPTS", "TIME", "COMMITS", "CHANGE", "COST"];
+    let mut table = new(console, &header);
+    for (task, attempts) in tasks {
+        let report = task.report.clone().unwrap_or_default();
+        // An offer that came back was no try.
+        let tries = attempts.iter().filter(|attempt| attempt.state != "returned").count();
+        table.add_row([
+            Cell::new(task.number),
+            Cell::new(task.spec.as_ref().map(|spec| plain::line(&spec.title)).unwrap_or_default()),
+            state(task.state()),
+            Cell::new(plain::line(&task.worker_name)),
+            Cell::new(tries),
+            Cell::new(units::span(task.ended_at_ms - task.submitted_at_ms)),
+            Cell::new(report.commits.len()),
+            Cell::new(units::diff_stat(&report.diff_stat.unwrap_or_default())),
+            Cell::new(units::money(report.usage.unwrap_or_default().cost_micro_usd)),
+        ]);
+    }
+    table
 }
 
 pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {

@@ -4,7 +4,7 @@
 
 use anstyle::AnsiColor;
 use factory_proto::v1::LogStream;
-use serde_json::Value;
+use factory_worker::agents::stream_json::{self, Event, RunResult};
 
 use crate::render::console::{BOLD, DIM, style};
 use crate::render::{plain, units};
@@ -14,95 +14,98 @@ const RESULT_LINES: usize = 6;
 /// Characters of one line of a result, or of an argument.
 const WIDTH: usize = 160;
 
-/// The lines to show for one line of a log; none where it says nothing to people.
-pub fn lines(stream: LogStream, data: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(data);
-    match stream {
-        LogStream::Stdout => match serde_json::from_str::<Value>(&text) {
-            Ok(message) if message["type"].is_string() => agent_message(&message),
-            _ => vec![plain::line(&text)],
-        },
-        LogStream::Stderr => {
-            let red = style(AnsiColor::Red);
-            vec![format!("{red}!{red:#} {}", plain::line(&text))]
-        }
-        LogStream::Setup => vec![format!("{DIM}set-up │{DIM:#} {}", plain::line(&text))],
-        LogStream::Factory | LogStream::Unspecified => vec![format!("{DIM}· {}{DIM:#}", plain::line(&text))],
-    }
+/// Reads one task's log.
+#[derive(Debug, Default)]
+pub struct Transcript {
+    /// The agent was seen to print stream-json, so JSON that says nothing to people is passed over.
+    structured: bool,
 }
 
-fn agent_message(message: &Value) -> Vec<String> {
-    let lines = match (message["type"].as_str().unwrap_or_default(), message["subtype"].as_str()) {
-        ("assistant", _) => blocks(message).flat_map(spoken).collect(),
-        ("user", _) => blocks(message).flat_map(tool_result).collect(),
-        ("system", Some("init")) => vec![introduction(message)],
-        ("system", Some("api_retry")) => vec![api_retry(message)],
-        ("rate_limit_event", _) => rate_limit(&message["rate_limit_info"]).into_iter().collect(),
-        ("result", _) => failed_result(message),
-        _ => Vec::new(),
-    };
-    if message["parent_tool_use_id"].is_string() {
-        return lines.into_iter().map(|line| format!("  {DIM}│{DIM:#} {line}")).collect();
-    }
-    lines
-}
-
-fn blocks(message: &Value) -> impl Iterator<Item = &Value> {
-    message["message"]["content"].as_array().into_iter().flatten()
-}
-
-/// A block of the assistant's: text, thinking, or a call of a tool.
-fn spoken(block: &Value) -> Vec<String> {
-    match block["type"].as_str() {
-        Some("text") => {
-            let text = plain::text(block["text"].as_str().unwrap_or_default());
-            text.trim().lines().map(str::to_owned).collect()
-        }
-        Some("thinking") => {
-            let text = plain::line(block["thinking"].as_str().unwrap_or_default().trim());
-            if text.is_empty() {
-                Vec::new()
-            } else {
-                vec![format!("{DIM}∴ {}{DIM:#}", plain::shorten(&text, WIDTH))]
+impl Transcript {
+    /// The lines to show for one line of the log; none where it says nothing to people.
+    pub fn lines(&mut self, stream: LogStream, data: &[u8]) -> Vec<String> {
+        let text = String::from_utf8_lossy(data);
+        match stream {
+            LogStream::Stdout => self.stdout(data).unwrap_or_else(|| vec![plain::line(&text)]),
+            LogStream::Stderr => {
+                let red = style(AnsiColor::Red);
+                vec![format!("{red}!{red:#} {}", plain::line(&text))]
+            }
+            LogStream::Setup => vec![format!("{DIM}set-up │{DIM:#} {}", plain::line(&text))],
+            LogStream::Factory | LogStream::Unspecified => {
+                vec![format!("{DIM}· {}{DIM:#}", plain::line(&text))]
             }
         }
-        Some("tool_use") => {
-            let name = plain::line(block["name"].as_str().unwrap_or("tool"));
+    }
+
+    /// `None`: not of a kind that is read here.
+    fn stdout(&mut self, data: &[u8]) -> Option<Vec<String>> {
+        let events = stream_json::read(data)?;
+        self.structured |= events.iter().any(|event| !matches!(event, Event::Other { .. }));
+        self.structured.then(|| events.iter().flat_map(shown).collect())
+    }
+}
+
+fn shown(event: &Event) -> Vec<String> {
+    match event {
+        Event::Init { model, version, .. } => vec![introduction(model.as_deref(), version.as_deref())],
+        Event::Text { text, subagent } => {
+            let text = plain::text(text);
+            indented(*subagent, text.trim().lines().map(str::to_owned))
+        }
+        Event::Thinking { text, subagent } => {
+            let text = plain::shorten(&plain::line(text.trim()), WIDTH);
+            indented(*subagent, (!text.is_empty()).then(|| format!("{DIM}∴ {text}{DIM:#}")))
+        }
+        Event::ToolUse { name, argument, subagent, .. } => {
             let cyan = style(AnsiColor::Cyan);
-            let argument = plain::shorten(&salient(&block["input"]), WIDTH);
-            vec![format!("{cyan}●{cyan:#} {BOLD}{name}{BOLD:#} {argument}")]
+            let argument = plain::shorten(&plain::line(argument.trim()), WIDTH);
+            let line = format!("{cyan}●{cyan:#} {BOLD}{}{BOLD:#} {argument}", plain::line(name));
+            indented(*subagent, [line])
         }
-        _ => Vec::new(),
+        Event::ToolResult { text, is_error, subagent, .. } => {
+            indented(*subagent, tool_result(text, *is_error))
+        }
+        Event::ApiRetry { attempt, max_retries, delay_ms, status, error } => {
+            let yellow = style(AnsiColor::Yellow);
+            let status = status.map(|status| format!(" {status}")).unwrap_or_default();
+            let pause = units::span(i64::try_from(*delay_ms).unwrap_or(i64::MAX));
+            let error = plain::line(error);
+            vec![format!("{yellow}API{status} {error}{yellow:#}, try {attempt} of {max_retries} in {pause}")]
+        }
+        Event::ApiError { status, error, text } => {
+            let red = style(AnsiColor::Red);
+            let status = status.map(|status| format!(" {status}")).unwrap_or_default();
+            let text = plain::shorten(&plain::line(text), WIDTH);
+            vec![format!("{red}✗ API{status} {}{red:#} {text}", plain::line(error))]
+        }
+        Event::RateLimit { rejected: true, resets_at, kind } => {
+            let yellow = style(AnsiColor::Yellow);
+            let reset = resets_at.map(|at| format!(", reset at {}", units::moment(at.saturating_mul(1000))));
+            let kind = plain::line(kind);
+            vec![format!("{yellow}usage limit reached{yellow:#} ({kind}){}", reset.unwrap_or_default())]
+        }
+        Event::Result(result) => failed_result(result).into_iter().collect(),
+        Event::RateLimit { .. } | Event::Other { .. } => Vec::new(),
     }
 }
 
-/// The argument of a call that tells it from others; all of them, as JSON, for a tool unknown here.
-fn salient(input: &Value) -> String {
-    const NAMES: [&str; 8] =
-        ["command", "file_path", "notebook_path", "pattern", "url", "query", "description", "skill"];
-    let known = NAMES.iter().find_map(|name| input[name].as_str());
-    match known {
-        Some(argument) => plain::line(argument.trim()),
-        None if input.as_object().is_none_or(serde_json::Map::is_empty) => String::new(),
-        None => plain::line(&input.to_string()),
-    }
+/// What a subagent says stands apart from what its caller says.
+fn indented(subagent: bool, lines: impl IntoIterator<Item = String>) -> Vec<String> {
+    let lines = lines.into_iter();
+    if subagent { lines.map(|line| format!("  {DIM}│{DIM:#} {line}")).collect() } else { lines.collect() }
 }
 
-fn tool_result(block: &Value) -> Vec<String> {
-    if block["type"] != "tool_result" {
-        return Vec::new();
-    }
-    let text = match &block["content"] {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            let texts: Vec<_> = parts.iter().filter_map(|part| part["text"].as_str()).collect();
-            texts.join("\n")
-        }
-        _ => String::new(),
-    };
-    let text = plain::text(&text);
+fn introduction(model: Option<&str>, version: Option<&str>) -> String {
+    let model = plain::line(model.unwrap_or("unknown model"));
+    let version = version.map(|version| format!("claude {}, ", plain::line(version)));
+    format!("{DIM}· {}{model}{DIM:#}", version.unwrap_or_default())
+}
+
+fn tool_result(text: &str, is_error: bool) -> Vec<String> {
+    let text = plain::text(text);
     let all: Vec<_> = text.trim_end().lines().collect();
-    let style = if block["is_error"] == true { style(AnsiColor::Red) } else { DIM };
+    let style = if is_error { style(AnsiColor::Red) } else { DIM };
     let mut shown: Vec<_> = all
         .iter()
         .take(RESULT_LINES)
@@ -115,38 +118,11 @@ fn tool_result(block: &Value) -> Vec<String> {
     shown
 }
 
-fn introduction(message: &Value) -> String {
-    let model = plain::line(message["model"].as_str().unwrap_or("unknown model"));
-    let version =
-        message["claude_code_version"].as_str().map(|version| format!("claude {}, ", plain::line(version)));
-    format!("{DIM}· {}{model}{DIM:#}", version.unwrap_or_default())
-}
-
-fn api_retry(message: &Value) -> String {
-    let yellow = style(AnsiColor::Yellow);
-    let status = message["error_status"].as_u64().map(|status| format!(" {status}")).unwrap_or_default();
-    let error = plain::line(message["error"].as_str().unwrap_or("error"));
-    let pause = units::span(message["retry_delay_ms"].as_f64().map_or(0, |ms| ms as i64));
-    let (attempt, of) =
-        (message["attempt"].as_u64().unwrap_or(0), message["max_retries"].as_u64().unwrap_or(0));
-    format!("{yellow}API{status} {error}{yellow:#}, try {attempt} of {of} in {pause}")
-}
-
-fn rate_limit(info: &Value) -> Option<String> {
-    let status = info["status"].as_str().filter(|status| *status != "allowed")?;
-    let yellow = style(AnsiColor::Yellow);
-    let reset = info["resetsAt"].as_i64().map(|at| format!(", reset at {}", units::moment(at * 1000)));
-    Some(format!("{yellow}usage limit: {}{yellow:#}{}", plain::line(status), reset.unwrap_or_default()))
-}
-
 /// A good result is in the summary at the end; a bad one is said where it happened.
-fn failed_result(message: &Value) -> Vec<String> {
-    if message["is_error"] != true {
-        return Vec::new();
-    }
+fn failed_result(result: &RunResult) -> Option<String> {
     let red = style(AnsiColor::Red);
-    let said = message["result"].as_str().or_else(|| message["subtype"].as_str()).unwrap_or("the run failed");
-    vec![format!("{red}✗ {}{red:#}", plain::shorten(&plain::line(said), WIDTH))]
+    let said = if result.text.is_empty() { &result.subtype } else { &result.text };
+    result.is_error.then(|| format!("{red}✗ {}{red:#}", plain::shorten(&plain::line(said), WIDTH)))
 }
 
 #[cfg(test)]
@@ -154,7 +130,8 @@ mod tests {
     use super::*;
 
     fn shown(line: &str) -> Vec<String> {
-        lines(LogStream::Stdout, line.as_bytes())
+        Transcript::default()
+            .lines(LogStream::Stdout, line.as_bytes())
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())
             .collect()
@@ -169,7 +146,6 @@ mod tests {
         for (input, argument) in [
             (r#"{"command":"cargo test","description":"Run"}"#, "cargo test"),
             (r#"{"file_path":"/w/a.rs","content":"long"}"#, "/w/a.rs"),
-            (r#"{"depth":3}"#, r#"{"depth":3}"#),
         ] {
             let line = format!(
                 r#"{{"type":"assistant","message":{{"content":[{{"type":"tool_use","name":"T","input":{input}}}]}}}}"#
@@ -207,17 +183,25 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_shown_as_it_is() {
-        assert_eq!(shown("hello"), ["hello"]);
-        assert_eq!(shown("{\"a\":1}"), ["{\"a\":1}"]);
-        assert_eq!(shown("[1]"), ["[1]"]);
-        assert_eq!(shown(r#"{"type":"system","subtype":"unheard_of"}"#), [""; 0]);
+        for line in ["hello", "{\"a\":1}", "[1]", r#"{"type":"log","message":"of a program of its own"}"#] {
+            assert_eq!(shown(line), [line]);
+        }
+    }
+
+    #[test]
+    fn once_messages_were_seen_unknown_kinds_are_passed_over() {
+        let mut transcript = Transcript::default();
+        let init = br#"{"type":"system","subtype":"init","model":"m","claude_code_version":"2"}"#;
+        assert_eq!(transcript.lines(LogStream::Stdout, init).len(), 1);
+        let unknown = br#"{"type":"system","subtype":"unheard_of"}"#;
+        assert_eq!(transcript.lines(LogStream::Stdout, unknown), [""; 0]);
     }
 
     #[test]
     fn an_api_that_fails_is_told() {
         assert_eq!(
             shown(
-                r#"{"type":"system","subtype":"api_retry","attempt":2,"max_retries":10,"retry_delay_ms":4000.5,"error_status":529,"error":"overloaded"}"#
+                r#"{"type":"system","subtype":"api_retry","attempt":2,"max_retries":10,"retry_delay_ms":4000,"error_status":529,"error":"overloaded"}"#
             ),
             ["API 529 overloaded, try 2 of 10 in 4.0s"]
         );

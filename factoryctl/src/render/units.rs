@@ -56,7 +56,7 @@ pub fn rfc3339(at_ms: i64) -> Option<String> {
 pub fn money(micro_usd: u64) -> String {
     let dollars = micro_usd / 1_000_000;
     let rest = micro_usd % 1_000_000;
-    if micro_usd >= 100_000 {
+    if micro_usd == 0 || micro_usd >= 100_000 {
         let cents = (rest + 5_000) / 10_000;
         format!("${}.{:02}", dollars + cents / 100, cents % 100)
     } else {
@@ -112,7 +112,7 @@ mod tests {
     fn money_keeps_the_digits_that_matter() {
         let shown: Vec<_> =
             [0, 1_234, 99_960, 100_000, 1_995_000, 12_340_000].into_iter().map(money).collect();
-        assert_eq!(shown, ["$0.0000", "$0.0012", "$0.1000", "$0.10", "$2.00", "$12.34"]);
+        assert_eq!(shown, ["$0.00", "$0.0012", "$0.1000", "$0.10", "$2.00", "$12.34"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 mod cursor;
 mod held;
-mod incoming;
+pub mod incoming;
 mod lines;
 mod view;
 
@@ -27,10 +27,11 @@ use tonic::Code;
 
 use crate::exit::{CommandError, Exit};
 use crate::render::Console;
+use crate::render::transcript::Transcript;
 use held::HeldEvents;
-use incoming::Incoming;
 
 pub use cursor::{LogPlace, WatchCursor};
+pub use incoming::Incoming;
 pub use lines::Joiner;
 pub use view::View;
 
@@ -64,9 +65,16 @@ struct Watched {
     /// Since when it is in this state, by our clock.
     since: Option<Instant>,
     joiner: Joiner,
+    transcript: Transcript,
     log: Log,
     told_waiting: String,
     summed_up: bool,
+}
+
+impl Watched {
+    fn new(task: &v1::Task) -> Self {
+        Self { id: task.id.clone(), state: task.state(), since: Some(Instant::now()), ..Self::default() }
+    }
 }
 
 /// How far a task's log has been read.
@@ -88,6 +96,8 @@ pub struct Watch {
     incoming: SelectAll<BoxStream<'static, Incoming>>,
     held: HeldEvents,
     events_ended: bool,
+    /// The connection is lost, and that has been said.
+    away: bool,
     all: bool,
 }
 
@@ -112,11 +122,12 @@ impl Watch {
             incoming: SelectAll::new(),
             held: HeldEvents::default(),
             events_ended: false,
+            away: false,
         };
         let names = match subject {
             Subject::Tasks(names) => {
                 for name in names {
-                    watch.enter_task(name).await?;
+                    watch.enter_task(name, since.is_some()).await?;
                 }
                 watch.tasks.values().map(|task| task.id.clone()).collect()
             }
@@ -129,13 +140,15 @@ impl Watch {
         Ok(watch)
     }
 
-    async fn enter_task(&mut self, name: String) -> Result<(), CommandError> {
+    /// From the beginning on, a log is opened by the event that begins its attempt, so
+    /// that the telling keeps its order; a cursor may lie behind that event.
+    async fn enter_task(&mut self, name: String, resumed: bool) -> Result<(), CommandError> {
         let request = self.client.request(v1::GetRequest { task: name });
         let reply = self.client.tasks().get(request).await?.into_inner();
         let task = reply.task.unwrap_or_default();
         let (number, attempts) = (task.number, task.attempts);
-        self.tasks.insert(number, Watched { state: task.state(), id: task.id, ..Watched::default() });
-        if attempts > 0 {
+        self.tasks.insert(number, Watched::new(&task));
+        if resumed && attempts > 0 {
             self.follow_log(number);
         }
         Ok(())
@@ -160,7 +173,7 @@ impl Watch {
                 let place = self.log_end(&task.id).await?;
                 self.cursor.logs.insert(number, place);
             }
-            self.tasks.insert(number, Watched { state: task.state(), id: task.id, ..Watched::default() });
+            self.tasks.insert(number, Watched::new(&task));
             if attempts > 0 {
                 self.follow_log(number);
             }
@@ -233,11 +246,15 @@ impl Watch {
         match incoming {
             Incoming::Event(update) => match update? {
                 Update::Next(event) => self.held.push(event),
-                Update::Disconnected { cause, retry_in } => {
-                    let wait = retry_in.as_secs_f32();
-                    self.view.note(&format!("connection lost ({}); again in {wait:.1}s", cause.message()));
+                Update::Disconnected { cause, .. } => {
+                    if !std::mem::replace(&mut self.away, true) {
+                        self.view.note(&format!("connection lost ({}); trying again", cause.message()));
+                    }
                 }
-                Update::Reconnected => self.view.note("connected again"),
+                Update::Reconnected => {
+                    self.away = false;
+                    self.view.note("connected again");
+                }
             },
             Incoming::EventsEnded => self.events_ended = true,
             // The stream of events speaks for all: they share the fate of the coordinator.
@@ -260,7 +277,7 @@ impl Watch {
         for record in batch.records {
             if let Some(line) = task.joiner.push(batch.attempt_number, record) {
                 self.cursor.logs.insert(number, line.next);
-                self.view.log_line(number, &line, Some(&self.cursor))?;
+                self.view.log_line(number, &mut task.transcript, &line, Some(&self.cursor))?;
             }
         }
         Ok(())

@@ -7,7 +7,8 @@ use factory_proto::v1::LogStream;
 use crate::exit::CommandError;
 use crate::render::console::{DIM, style};
 use crate::render::json::{EndedView, EventView, LogLineView, TaskView, stream_name};
-use crate::render::{Console, Format, event, plain, summary, transcript, units};
+use crate::render::transcript::Transcript;
+use crate::render::{Console, Format, event, plain, summary, units};
 use crate::watch::cursor::WatchCursor;
 use crate::watch::lines::Line;
 
@@ -52,7 +53,13 @@ impl View {
     }
 
     /// `cursor` is where a watch goes on after this line; a plain look at a log has none.
-    pub fn log_line(&self, task: u64, line: &Line, cursor: Option<&WatchCursor>) -> Result<(), CommandError> {
+    pub fn log_line(
+        &self,
+        task: u64,
+        transcript: &mut Transcript,
+        line: &Line,
+        cursor: Option<&WatchCursor>,
+    ) -> Result<(), CommandError> {
         match self.form {
             Form::Raw if line.stream == LogStream::Stdout => {
                 let mut data = Vec::with_capacity(line.data.len() + 1);
@@ -72,7 +79,7 @@ impl View {
                 text: &String::from_utf8_lossy(&line.data),
             }),
             Form::Readable => {
-                let mut shown = transcript::lines(line.stream, &line.data).into_iter();
+                let mut shown = transcript.lines(line.stream, &line.data).into_iter();
                 shown.try_for_each(|text| self.line(task, &text))
             }
         }

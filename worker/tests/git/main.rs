@@ -6,5 +6,4 @@ mod errors;
 mod fixture;
 mod include;
 mod leftovers;
-mod runner;
 mod setup;

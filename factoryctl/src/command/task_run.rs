@@ -1,0 +1,111 @@
+//! `run`: one task from its prompt to its end, with an embedded factory where no
+//! coordinator was named and none is found.
+
+use factory_domain::Labels;
+use factory_proto::client::follow::{self, Update};
+use factory_proto::client::{ClientConfig, ClientError};
+use factory_proto::v1;
+use futures_util::StreamExt;
+
+use crate::cli::{Global, Run};
+use crate::command::{factory_up, task_submit, task_watch};
+use crate::connect::{self, Connection};
+use crate::embedded::{self, Factory, Hand};
+use crate::exit::{CommandError, Exit};
+use crate::interrupt::Interrupts;
+use crate::render::{Console, units};
+use crate::watch::{Spell, Subject, Watch};
+
+/// Tasks at once in a factory that was started for one: retries and follow-ups need no more.
+const SLOTS: u32 = 2;
+
+pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, CommandError> {
+    let task = task_submit::settle(console, args.task)?;
+    if let Some(connection) = find_coordinator(global, console).await? {
+        let submitted = task_submit::hand_in(&connection, console, task).await?;
+        let subject = Subject::Tasks(vec![submitted.number.to_string()]);
+        return task_watch::to_the_end(connection, console, subject, args.raw).await;
+    }
+    let config = factory_up::configure(global, "127.0.0.1:0".to_owned(), false)?;
+    let token = connect::token(global)?;
+    let hand = Hand { name: None, root: config.root.clone(), slots: SLOTS, labels: Labels::default() };
+    let factory = Factory::start(config, token.clone(), vec![hand]).await?;
+    console.note(format_args!("no coordinator was running: this process is one now, at {}", factory.url()));
+    let exit = Alone { console, factory: &factory }
+        .run(ClientConfig::new(factory.url(), token), task, args.raw)
+        .await;
+    factory.stop().await;
+    exit
+}
+
+/// The coordinator that was named, one at the default address, or one on the default root.
+async fn find_coordinator(global: &Global, console: Console) -> Result<Option<Connection>, CommandError> {
+    match Connection::open(global).await {
+        Err(CommandError::Client(ClientError::Unreachable { .. }))
+            if connect::named_url(global).is_none() => {}
+        opened => return opened.map(Some),
+    }
+    let root = factory_up::configure(global, "127.0.0.1:0".to_owned(), false)?.root;
+    let Some(url) = embedded::holder(&root).and_then(|holder| holder.url) else { return Ok(None) };
+    console.note(format_args!("using the coordinator at {url}"));
+    Connection::to(ClientConfig::new(url, connect::token(global)?)).await.map(Some)
+}
+
+/// A run in a factory of its own.
+struct Alone<'a> {
+    console: Console,
+    factory: &'a Factory,
+}
+
+impl Alone<'_> {
+    async fn run(&self, config: ClientConfig, task: v1::NewTask, raw: bool) -> Result<Exit, CommandError> {
+        let mut interrupts = Interrupts::catch().map_err(CommandError::local("cannot catch signals"))?;
+        let connection = Connection::to(config.clone()).await?;
+        let submitted = task_submit::hand_in(&connection, self.console, task).await?;
+        let client = connection.client.clone();
+        let subject = Subject::Tasks(vec![submitted.id.clone()]);
+        let mut watch = Watch::open(client, config.clone(), self.console, subject, None, raw).await?;
+        let interrupted = watch.follow(interrupts.next()).await? == Spell::Interrupted;
+        if interrupted {
+            self.console.note("cancelling the task; ctrl-c again stops at once");
+            let request = connection.client.request(v1::CancelRequest { task: submitted.id });
+            connection.client.tasks().cancel(request).await?;
+            if watch.follow(interrupts.next()).await? == Spell::Interrupted {
+                return Err(CommandError::Interrupted);
+            }
+        }
+        self.stay_for_others(config, &mut interrupts).await?;
+        if interrupted { Err(CommandError::Interrupted) } else { Ok(watch.exit()) }
+    }
+
+    /// Others may have found this factory and given it work: it stays until that is done.
+    async fn stay_for_others(
+        &self,
+        config: ClientConfig,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), CommandError> {
+        let others = self.factory.live_tasks().await?;
+        if others == 0 {
+            return Ok(());
+        }
+        let tasks = units::count(others, "other task");
+        self.console
+            .note(format_args!("{tasks} still here at {}; ctrl-c hands back what runs", self.factory.url()));
+        let request = v1::WatchRequest { follow: true, ..v1::WatchRequest::default() };
+        let mut events = follow::events(config, request);
+        loop {
+            tokio::select! {
+                update = events.next() => match update.transpose()? {
+                    Some(Update::Next(event)) if event.state().is_terminal() => {
+                        if self.factory.live_tasks().await? == 0 {
+                            return Ok(());
+                        }
+                    }
+                    Some(_) => {}
+                    None => return Ok(()),
+                },
+                () = interrupts.next() => return Ok(()),
+            }
+        }
+    }
+}
