@@ -93,8 +93,10 @@ pub enum ShimError {
     /// The shim itself could not be started; nothing runs.
     #[error("cannot start the shim {}: {source}", program.display())]
     NoShim { program: PathBuf, source: io::Error },
-    /// Someone killed the shim. Everything of the attempt has been killed since.
-    #[error("the shim of this attempt was killed; its agent was ended")]
+    /// The shim ended and left no word of how its agent did. Everything of the attempt has been killed since.
+    #[error(
+        "the attempt's shim died without a word (it was killed, or the worker's disk is full); its agent was ended"
+    )]
     Died,
     #[error("{}: {source}", path.display())]
     Spool { path: PathBuf, source: io::Error },

@@ -71,7 +71,7 @@ fn keep(orders: &Orders) -> io::Result<()> {
         }
     };
     if let Err(error) = keeper.announce(&orders.spool, shim) {
-        keeper.fail(&format!("the worker went away while the agent was started: {error}"));
+        keeper.fail(&format!("the worker could not be told that the agent was started: {error}"));
     }
     let exit = keeper.run();
     write_atomically(&orders.spool.exit_path(), &serde_json::to_vec(&exit)?)
