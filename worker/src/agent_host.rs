@@ -205,8 +205,10 @@ impl Worker {
         // Its own welcome must not hurry the session on.
         let session = Uplink::new(client_config(&shared.config), watch::Sender::new(0).subscribe());
         self.loops.spawn(session::run(Arc::clone(shared), session, token()));
-        let (watch, token) = (Arc::clone(&shared.watch), token());
-        self.loops.spawn(async move { watch.run(token).await });
+        let (watch, ending) = (Arc::clone(&shared.watch), token());
+        self.loops.spawn(async move { watch.run(ending).await });
+        let (host, ending) = (Arc::clone(shared), token());
+        self.loops.spawn(async move { host.crew.run(ending).await });
     }
 
     /// Waits for the first welcome.

@@ -37,7 +37,7 @@ pub async fn run(shared: Arc<Shared>, mut uplink: Uplink, token: CancellationTok
             ended = serve(&shared, &mut uplink) => ended,
         };
         match ended {
-            Ok(()) => tracing::info!("the coordinator ended the session; connecting again"),
+            Ok(()) => tracing::info!("session ended; connecting again"),
             Err(trouble) if trouble.is_refusal() && !shared.was_welcomed() => {
                 shared.standing.send_replace(Standing::Refused(trouble.full()));
                 return;
@@ -56,13 +56,14 @@ pub async fn run(shared: Arc<Shared>, mut uplink: Uplink, token: CancellationTok
 /// One session, from Hello to the stream's end.
 async fn serve(shared: &Arc<Shared>, uplink: &mut Uplink) -> Result<(), Trouble> {
     let client = uplink.client().await?;
+    // Before Hello, so that no change falls between.
+    let (mut changes, mut crew) = (shared.roster.changes(), shared.crew.changes());
     let (say, sayings) = mpsc::channel(OUTGOING);
     let held = shared.roster.held();
     let announced = held.iter().filter(|held| held.started).map(|held| held.attempt).collect();
     let mut session = Session { shared: Arc::clone(shared), say, announced, credits: None };
     session.say(Say::Hello(session.hello(&held))).await?;
     let mut heard = client.worker().session(ReceiverStream::new(sayings)).await?.into_inner();
-    let mut changes = shared.roster.changes();
     let welcome = match next(&mut heard).await? {
         Some(Heard::Welcome(welcome)) => welcome,
         Some(_) => return Err(Status::internal("the coordinator did not answer Hello with Welcome").into()),
@@ -78,6 +79,8 @@ async fn serve(shared: &Arc<Shared>, uplink: &mut Uplink) -> Result<(), Trouble>
                 None => return Ok(()),
             },
             Ok(()) = changes.changed() => session.tell_changes().await?,
+            // Only Hello tells which agents there are; a new session costs no attempt anything.
+            Ok(()) = crew.changed() => return Ok(()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use factory_domain::{Deliver, Delivery, Outcome, Report};
+use factory_domain::{Deliver, Delivery, Failure, FailureReason, Outcome, Report};
 
 use super::assignment::{Place, Progress};
 use super::machine::Input;
@@ -104,7 +104,7 @@ impl Work {
     }
 
     /// Work that is nowhere else must not go with its workspace.
-    async fn keep_if_failed(&mut self, saved: Result<(), String>) -> Option<factory_domain::Failure> {
+    async fn keep_if_failed(&mut self, saved: Result<(), String>) -> Option<Failure> {
         let error = saved.err()?;
         self.findings.keep = true;
         let place = self.assignment.place().map(|place| place.path().display().to_string());
@@ -122,6 +122,10 @@ impl Work {
     /// Puts the report on disk, trying for as long as it takes: an end nobody hears of is none.
     pub async fn write_report(&mut self, outcome: Outcome) {
         self.sweep().await;
+        if matches!(&outcome, Outcome::Failed { failure } if failure.reason == FailureReason::AuthFailed) {
+            // The next task should not be given to an agent that is not let in.
+            self.host.crew.look_again(self.assignment.spec.agent).await;
+        }
         let mut pauses = crate::uplink::pauses();
         loop {
             let written = match self.journal().await {
