@@ -94,7 +94,8 @@ pub struct Belonging {
 }
 
 impl Belonging {
-    /// Everything alive that belongs, the calling process and the shim itself excepted.
+    /// Everything alive that belongs, the calling process and the shim itself excepted; the oldest first,
+    /// so that an agent hears of its end before it sees its tools end.
     pub fn find(&self) -> io::Result<Vec<Identity>> {
         let table = process_table()?;
         let marker = format!("{ATTEMPT_MARKER}={}", self.attempt);
@@ -120,7 +121,9 @@ impl Belonging {
             let stat = table.get(&pid)?;
             (!stat.is_dead()).then_some(Identity { pid, start_time: stat.start_time })
         });
-        Ok(alive.collect())
+        let mut alive: Vec<Identity> = alive.collect();
+        alive.sort_by_key(|process| process.start_time);
+        Ok(alive)
     }
 
     /// The shim is gone and its pid was given out again. While its session has members that cannot happen.

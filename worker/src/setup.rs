@@ -32,8 +32,8 @@ pub enum SetupError {
         "the set-up script `{script}` is not executable. Set its mode with git update-index --chmod=+x, and commit"
     )]
     NotExecutable { script: String },
-    #[error("the set-up script `{script}` could not be run: {source}")]
-    Start { script: String, source: io::Error },
+    #[error("the set-up script `{script}` could not be run: {cause}")]
+    Start { script: String, cause: io::Error },
     #[error("the set-up script `{script}` failed ({}); its output is in the log", code.map_or_else(|| "killed".to_owned(), |code| format!("exit {code}")))]
     Failed { script: String, code: Option<i32> },
     #[error("the set-up script `{script}` took longer than {} s and was ended", limit.as_secs())]
@@ -65,7 +65,7 @@ pub async fn run(
     token: &CancellationToken,
 ) -> Result<(), SetupError> {
     let program = find(worktree, script)?;
-    let start = |source| SetupError::Start { script: script.to_owned(), source };
+    let start = |cause| SetupError::Start { script: script.to_owned(), cause };
     let (mut group, mut output) = spawn(&program, worktree, env).map_err(start)?;
 
     let ended = CancellationToken::new();
@@ -91,14 +91,14 @@ fn find(worktree: &Path, script: &str) -> Result<PathBuf, SetupError> {
     let name = || script.to_owned();
     let real = |path: &Path| match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SetupError::NotFound { script: name() }),
-        real => real.map_err(|source| SetupError::Start { script: name(), source }),
+        real => real.map_err(|cause| SetupError::Start { script: name(), cause }),
     };
     let root = real(worktree)?;
     let program = real(&worktree.join(script))?;
     if !program.starts_with(&root) {
         return Err(SetupError::Outside { script: name() });
     }
-    let metadata = program.metadata().map_err(|source| SetupError::Start { script: name(), source })?;
+    let metadata = program.metadata().map_err(|cause| SetupError::Start { script: name(), cause })?;
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Err(SetupError::NotExecutable { script: name() });
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 /// Why a git command did not do what it was asked to.
 ///
-/// `said` is the end of git's own words, without credentials.
+/// `said` is the end of git's own words, without credentials. Each message is whole: it holds its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     #[error("git could not be started: {0}. Install git on the worker, or put it on its PATH")]
-    Start(#[source] io::Error),
-    #[error("git {command}: reading or writing failed: {source}")]
-    Io { command: String, source: io::Error },
+    Start(io::Error),
+    #[error("git {command}: reading or writing failed: {cause}")]
+    Io { command: String, cause: io::Error },
     #[error("not a git repository: {said}")]
     NotARepository { said: String },
     #[error("the repository belongs to another user, and git does not trust it: {said}")]
@@ -131,6 +131,16 @@ impl GitError {
             Some(Sign::Unreachable) => Self::Unreachable { said },
             Some(Sign::RefNotFound) => Self::RefNotFound { said },
             None => Self::Failed { command, code, said },
+        }
+    }
+
+    /// Reads a failure to read or write around a command.
+    pub(crate) fn io(command: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        |cause| match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { said: cause.to_string() }
+            }
+            _ => Self::Io { command: command.into(), cause },
         }
     }
 

@@ -29,7 +29,7 @@ pub const NETWORK_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Between SIGTERM, on which git removes its lock files, and SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
 /// Output kept in memory. Larger answers are streamed to a file.
-const MAX_STDOUT: u64 = 32 * 1024 * 1024;
+const MAX_STDOUT: u64 = 128 * 1024 * 1024;
 const MAX_STDERR: u64 = 256 * 1024;
 
 /// Set on every command line, above any configuration file.
@@ -207,11 +207,10 @@ impl Git {
     /// would have come; git is ended then.
     pub async fn run_into(&self, call: Call, file: &Path, max: u64) -> Result<bool, GitError> {
         let name = call.name();
-        let io = |source| GitError::Io { command: name.clone(), source };
-        let mut out = tokio::fs::File::create(file).await.map_err(io)?;
+        let mut out = tokio::fs::File::create(file).await.map_err(GitError::io(&name))?;
         let ended = self.supervise(call, &mut out, max).await?;
-        out.flush().await.map_err(io)?;
-        out.sync_all().await.map_err(io)?;
+        out.flush().await.map_err(GitError::io(&name))?;
+        out.sync_all().await.map_err(GitError::io(&name))?;
         if ended.cut {
             return Ok(true);
         }
@@ -225,7 +224,6 @@ impl Git {
         max: u64,
     ) -> Result<Ended, GitError> {
         let name = call.name();
-        let io = |source| GitError::Io { command: name.clone(), source };
         let mut group = ProcessGroup::spawn(&mut self.command(&call)).map_err(GitError::Start)?;
         let child = group.child();
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -254,10 +252,10 @@ impl Git {
         // git's end is enough.
         let pipes = async { tokio::join!(feed, read, listen) };
         let (end, said) = both(group.end(&enough, call.limit, GRACE), pipes).await;
-        let end = end.map_err(io)?;
+        let end = end.map_err(GitError::io(&name))?;
         if let Some(((), read, listened)) = said {
-            read.map_err(io)?;
-            listened.map_err(io)?;
+            read.map_err(GitError::io(&name))?;
+            listened.map_err(GitError::io(&name))?;
         }
         match end {
             End::Exited(status) => Ok(Ended { code: status.code(), stderr: words, cut }),

@@ -7,7 +7,7 @@ use factory_domain::{BranchName, Failure, FailureReason, RevisionName};
 
 use crate::git::GitError;
 
-/// `repo` is the source as the task names it, without credentials.
+/// `repo` is the source as the task names it, without credentials. Each message is whole: it holds its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
     #[error("{} is not on this worker's host. Run the task on the host that has it, or give a URL that every worker can fetch", path.display())]
@@ -38,10 +38,10 @@ pub enum RepoError {
     ForeignOwner { repo: String },
     #[error("making a worktree of {repo} was cancelled")]
     Cancelled { repo: String },
-    #[error("{} could not be used: {source}", path.display())]
-    Disk { path: PathBuf, source: io::Error },
-    #[error("{repo}: {source}")]
-    Git { repo: String, source: GitError },
+    #[error("{} could not be used: {cause}", path.display())]
+    Disk { path: PathBuf, cause: io::Error },
+    #[error("{repo}: {cause}")]
+    Git { repo: String, cause: GitError },
 }
 
 impl RepoError {
@@ -54,7 +54,7 @@ impl RepoError {
             GitError::AuthenticationFailed { said } => Self::AuthenticationFailed { repo, said },
             GitError::ForeignOwner { .. } => Self::ForeignOwner { repo },
             GitError::Cancelled { .. } => Self::Cancelled { repo },
-            source => Self::Git { repo, source },
+            cause => Self::Git { repo, cause },
         }
     }
 

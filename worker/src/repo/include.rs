@@ -39,7 +39,7 @@ pub(super) async fn copy(
     let (from, to) = (source.to_owned(), worktree.to_owned());
     let copied = tokio::task::spawn_blocking(move || copy_all(&from, &to, wanted)).await;
     let copied = copied
-        .map_err(|error| RepoError::Disk { path: worktree.to_owned(), source: io::Error::other(error) })?;
+        .map_err(|error| RepoError::Disk { path: worktree.to_owned(), cause: io::Error::other(error) })?;
     for (path, why) in &copied.left_out {
         note(format!("{LIST}: {} was not copied: {why}", path.display()));
     }

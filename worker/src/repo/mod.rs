@@ -95,7 +95,7 @@ impl Cache {
         require_on_this_host(request.source)?;
         let disk = |path: &Path| {
             let path = path.to_owned();
-            move |source| RepoError::Disk { path, source }
+            move |cause| RepoError::Disk { path, cause }
         };
         tokio::fs::create_dir_all(&self.directory).await.map_err(disk(&self.directory))?;
         if let Some(parent) = request.workspace.parent() {
@@ -157,7 +157,7 @@ fn require_on_this_host(source: &RepoSource) -> Result<(), RepoError> {
     match path.try_exists() {
         Ok(true) => Ok(()),
         Ok(false) => Err(RepoError::NotOnThisHost { path }),
-        Err(source) => Err(RepoError::Disk { path, source }),
+        Err(cause) => Err(RepoError::Disk { path, cause }),
     }
 }
 

@@ -68,7 +68,7 @@ impl Repository {
         }
         let through = self.tickets.load(Ordering::Relaxed);
         let known = self.path.try_exists();
-        let known = known.map_err(|source| RepoError::Disk { path: self.path.clone(), source })?;
+        let known = known.map_err(|cause| RepoError::Disk { path: self.path.clone(), cause })?;
         let transfer = async {
             if known {
                 self.fetch_past_locks(git).await
@@ -96,8 +96,7 @@ impl Repository {
     /// Clones beside the final place and renames, so that a crash leaves nothing that looks whole.
     async fn clone_into_place(&self, git: &Git) -> Result<(), GitError> {
         let temporary = self.path.with_extension("tmp");
-        let io = |source| GitError::Io { command: "clone".to_owned(), source };
-        remove_dir_if_any(&temporary).await.map_err(io)?;
+        remove_dir_if_any(&temporary).await.map_err(GitError::io("clone"))?;
         // Not `--bare`: the remote's branches are to be `origin/…`, apart from those of the tasks. The
         // objects of a local repository are hard-linked, never borrowed: its own gc could drop them.
         let call = Call::new(["clone", "--quiet", "--no-checkout", "--template=", "--origin=origin"])
@@ -112,26 +111,27 @@ impl Repository {
             Ok(_) => self.finish_clone(&temporary.join(".git"), git).await,
             Err(error) => Err(error),
         };
-        remove_dir_if_any(&temporary).await.map_err(io)?;
+        remove_dir_if_any(&temporary).await.map_err(GitError::io("clone"))?;
         cloned
     }
 
     /// Turns the fresh clone's git directory into a bare repository without branches of its own.
     async fn finish_clone(&self, git_dir: &Path, git: &Git) -> Result<(), GitError> {
-        let io = |source| GitError::Io { command: "clone".to_owned(), source };
         let git = git.in_repository(git_dir);
         // With settings of their own for worktrees, `core.bare` must not be seen by them.
         git.run(Call::new(["config", "--unset", "core.bare"])).await?;
         let bare = "[core]\n\tbare = true\n";
-        tokio::fs::write(git_dir.join("config.worktree"), bare).await.map_err(io)?;
+        tokio::fs::write(git_dir.join("config.worktree"), bare).await.map_err(GitError::io("clone"))?;
         let branches =
             git.run(Call::new(["for-each-ref", "--format=delete %(refname)", "refs/heads"])).await?;
         if !branches.stdout.is_empty() {
             git.run(Call::new(["update-ref", "--stdin"]).stdin(branches.stdout)).await?;
         }
-        tokio::fs::create_dir_all(git_dir.join("info")).await.map_err(io)?;
-        tokio::fs::write(git_dir.join("description"), format!("{}\n", self.label)).await.map_err(io)?;
-        tokio::fs::rename(git_dir, &self.path).await.map_err(io)
+        tokio::fs::create_dir_all(git_dir.join("info")).await.map_err(GitError::io("clone"))?;
+        tokio::fs::write(git_dir.join("description"), format!("{}\n", self.label))
+            .await
+            .map_err(GitError::io("clone"))?;
+        tokio::fs::rename(git_dir, &self.path).await.map_err(GitError::io("clone"))
     }
 
     async fn fetch(&self, git: &Git) -> Result<(), GitError> {
@@ -153,8 +153,7 @@ impl Repository {
         };
         if let Some(lock) = abandoned_lock(&said, &self.path) {
             tracing::warn!(lock = %lock.display(), "removing a lock that a killed git left in the cache");
-            let io = |source| GitError::Io { command, source };
-            tokio::fs::remove_file(&lock).await.map_err(io)?;
+            tokio::fs::remove_file(&lock).await.map_err(GitError::io(command))?;
         }
         self.fetch(git).await
     }

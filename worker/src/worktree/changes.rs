@@ -53,7 +53,7 @@ impl Worktree {
         for lock in [self.git_dir.join("index.lock"), self.git_dir.join("HEAD.lock"), branch] {
             match tokio::fs::remove_file(&lock).await {
                 Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                    return Err(GitError::Io { command: "status".to_owned(), source: error });
+                    return Err(GitError::io("status")(error));
                 }
                 _ => {}
             }
@@ -94,10 +94,10 @@ impl Worktree {
             .arg("--no-textconv")
             .args([&self.base_commit, tip, "--"]);
         if self.git_in_repository().run_into(call, file, MAX_PATCH).await? {
-            let io = |source| GitError::Io { command: "diff-tree".to_owned(), source };
-            let mut contents = tokio::fs::OpenOptions::new().append(true).open(file).await.map_err(io)?;
-            tokio::io::AsyncWriteExt::write_all(&mut contents, CUT_MARK).await.map_err(io)?;
-            contents.sync_all().await.map_err(io)?;
+            let io = || GitError::io("diff-tree");
+            let mut contents = tokio::fs::OpenOptions::new().append(true).open(file).await.map_err(io())?;
+            tokio::io::AsyncWriteExt::write_all(&mut contents, CUT_MARK).await.map_err(io())?;
+            contents.sync_all().await.map_err(io())?;
         }
         Ok(file.to_owned())
     }

@@ -114,16 +114,16 @@ impl Worktree {
     /// Removes the directory, its registration and the branch in the clone. The work must be saved
     /// before. Doing it again changes nothing.
     pub async fn remove(&self) -> Result<(), GitError> {
-        let io = |source| GitError::Io { command: "worktree remove".to_owned(), source };
+        let io = || GitError::io("worktree remove");
         let (path, git_dir) = (self.path.clone(), self.git_dir.clone());
         // The files need no lock, and there may be many.
-        workspace::remove(path).await.map_err(io)?;
-        if !self.repository.try_exists().map_err(io)? {
+        workspace::remove(path).await.map_err(io())?;
+        if !self.repository.try_exists().map_err(io())? {
             return Ok(());
         }
-        let _lock = RepositoryLock::acquire(&self.repository).await.map_err(io)?;
+        let _lock = RepositoryLock::acquire(&self.repository).await.map_err(io())?;
         // By hand: `git worktree remove` refuses a worktree whose agent has damaged its `.git`.
-        workspace::remove(git_dir).await.map_err(io)?;
+        workspace::remove(git_dir).await.map_err(io())?;
         let call = Call::new(["update-ref", "-d", &self.branch_ref()]);
         self.git_in_repository().run(call).await.map(drop)
     }

@@ -103,6 +103,9 @@ impl Fixture {
             .env("HOME", self.directory.path())
             .env("GIT_CONFIG_GLOBAL", self.path("gitconfig"))
             .env("GIT_CONFIG_NOSYSTEM", "1");
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            git.env_remove(name);
+        }
         git.output().expect("git runs")
     }
 

@@ -6,4 +6,5 @@ mod errors;
 mod fixture;
 mod include;
 mod leftovers;
+mod runner;
 mod setup;
