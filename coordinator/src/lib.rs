@@ -10,7 +10,7 @@
 //! | `grpc` | handlers that translate |
 //! | `background` | the loops that offer tasks and apply what is due |
 
-pub mod app;
+mod app;
 pub mod artifacts;
 mod background;
 mod clock;

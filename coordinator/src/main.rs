@@ -1,5 +1,6 @@
 //! The coordinator daemon: configuration, start, ready line, first signal, second signal.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use clap::Parser;
 use factory_coordinator::config::Options;
 use factory_coordinator::{Config, Coordinator, telemetry};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The command line or the configuration cannot be used.
@@ -27,21 +29,28 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match run(config) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(FAILURE)
-        }
-    }
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let code = runtime.block_on(run(config)).unwrap_or_else(|error| fail(&error));
+    // A second signal waits for nothing, not even for a disk that hangs.
+    runtime.shutdown_background();
+    code
 }
 
-#[tokio::main]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(FAILURE)
+}
+
 async fn run(config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(config.log_format)?;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let mut coordinator = Coordinator::start(config).await?;
-    println!("factory-coordinator listening on {}", coordinator.url());
+    if let Err(error) = writeln!(io::stdout(), "factory-coordinator listening on {}", coordinator.url()) {
+        tracing::debug!(%error, "nobody reads the ready line");
+    }
 
     tokio::select! {
         () = signals.next() => tracing::info!("stopping; a second signal stops at once"),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -36,7 +35,6 @@ pub fn router(routes: Routes, token: Option<AuthToken>) -> Router {
     routes
         .into_axum_router()
         .route("/health", get(health))
-        .layer(DefaultBodyLimit::disable())
         .layer(axum::middleware::from_fn_with_state(token, auth::require_token))
 }
 

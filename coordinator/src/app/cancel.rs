@@ -11,10 +11,7 @@ impl App {
     pub async fn cancel(&self, name: &str) -> Result<(TaskEntry, Option<String>), Error> {
         let task = self.store.resolve(name).await?;
         match self.store.apply(task, Event::CancelRequested, self.clock.now()).await {
-            Ok(applied) => {
-                tracing::info!(%task, state = applied.state.name(), "cancel requested");
-                self.settle(&applied);
-            }
+            Ok(applied) => self.settle(&applied),
             Err(error) => match refusal(error)? {
                 Refusal::Rejected(Rejected::Ended { state }) => return Err(Error::HasEnded { task, state }),
                 Refusal::Rejected(_) => {}

@@ -1,7 +1,7 @@
 //! Bringing queued tasks to workers with free slots.
 
 use factory_domain::AttemptId;
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
 use uuid::Uuid;
 
 use super::fleet::Opening;
@@ -11,17 +11,25 @@ use crate::store::Claim;
 impl App {
     /// Offers until no worker with a free slot finds anything for it.
     pub(crate) async fn dispatch(&self) -> Result<(), Error> {
-        let mut passed_over = Vec::new();
+        let mut found_nothing: Vec<Opening> = Vec::new();
+        // Claims made side by side, which the store commits as one group. The first is alone:
+        // where the queue is empty, it has looked for all workers like it.
+        let mut abreast = 1;
         loop {
-            let round = self.fleet.round(&passed_over, self.clock.now());
+            // What came since they looked is for them, too.
+            if self.schedule.notified().now_or_never().is_some() {
+                found_nothing.clear();
+            }
+            let mut round = self.fleet.round(&found_nothing, self.clock.now());
             if round.is_empty() {
                 return Ok(());
             }
-            // Side by side, so that the store commits them as one group.
+            round.truncate(abreast);
+            abreast *= 2;
             let claims = join_all(round.iter().map(|opening| self.offer_to(opening))).await;
-            for (opening, offered) in round.iter().zip(claims) {
+            for (opening, offered) in round.into_iter().zip(claims) {
                 if offered? < opening.capacity.free_slots {
-                    passed_over.push(opening.seat);
+                    found_nothing.push(opening);
                 }
             }
         }

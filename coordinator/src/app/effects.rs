@@ -9,6 +9,13 @@ impl App {
     /// Acts on what was decided. Nothing here can fail: an effect that is lost
     /// is found again by a heartbeat or a reconciler.
     pub(crate) fn settle(&self, applied: &Applied) {
+        tracing::info!(
+            task = %applied.task,
+            attempt = applied.event.attempt().map(tracing::field::display),
+            event = applied.event.name(),
+            state = applied.state.name(),
+            "task moved"
+        );
         self.fences.forget(applied.task);
         for effect in &applied.effects {
             match effect {

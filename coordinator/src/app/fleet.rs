@@ -44,6 +44,15 @@ pub struct Opening {
     pub except: Vec<TaskId>,
 }
 
+impl Opening {
+    /// Whether whatever suits `other` would suit this one as well.
+    fn covers(&self, other: &Connected) -> bool {
+        other.capacity.agents.is_subset(&self.capacity.agents)
+            && other.capacity.labels.missing_from(&self.capacity.labels).next().is_none()
+            && self.except.iter().all(|task| other.cool_downs.contains_key(task))
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Fleet {
     inner: Mutex<Inner>,
@@ -74,6 +83,15 @@ impl Connected {
     fn free(&self) -> u32 {
         let offered = u32::try_from(self.offered.len()).unwrap_or(u32::MAX);
         self.capacity.free_slots.saturating_sub(offered)
+    }
+
+    fn opening(&self, worker: WorkerId) -> Opening {
+        Opening {
+            seat: Seat { worker, stream: self.stream },
+            session: self.session,
+            capacity: Capacity { free_slots: self.free(), ..self.capacity.clone() },
+            except: self.cool_downs.keys().copied().collect(),
+        }
     }
 
     fn forget_past(&mut self, now: Timestamp) {
@@ -166,28 +184,27 @@ impl Fleet {
     /// Who is asked next, and for how much: those with the most free slots, so that a
     /// burst spreads over the fleet instead of filling one worker after the other.
     /// Each round lowers the highest counts to one level.
-    pub fn round(&self, passed_over: &[Seat], now: Timestamp) -> Vec<Opening> {
+    /// Passed over is who could only find what one of `found_nothing` would have found.
+    pub fn round(&self, found_nothing: &[Opening], now: Timestamp) -> Vec<Opening> {
         let mut inner = self.lock();
-        let mut free: Vec<(Seat, u32)> = Vec::with_capacity(inner.seats.len());
+        let mut openings = Vec::new();
         for (worker, connected) in &mut inner.seats {
             connected.forget_past(now);
-            let seat = Seat { worker: *worker, stream: connected.stream };
-            if connected.free() > 0 && !passed_over.contains(&seat) {
-                free.push((seat, connected.free()));
+            let open = connected.free() > 0 && !found_nothing.iter().any(|other| other.covers(connected));
+            if open {
+                openings.push(connected.opening(*worker));
             }
         }
-        let Some(highest) = free.iter().map(|(_, slots)| *slots).max() else { return Vec::new() };
+        let Some(highest) = openings.iter().map(|opening| opening.capacity.free_slots).max() else {
+            return Vec::new();
+        };
         // An eighth at a time: even to the slot where slots are few, and not a round for each where they are many.
         let level = highest - (highest / 8).max(1);
-        free.retain(|(_, slots)| *slots > level);
-        free.into_iter()
-            .filter_map(|(seat, slots)| {
-                let connected = inner.seats.get(&seat.worker)?;
-                let capacity = Capacity { free_slots: slots - level, ..connected.capacity.clone() };
-                let except = connected.cool_downs.keys().copied().collect();
-                Some(Opening { seat, session: connected.session, capacity, except })
-            })
-            .collect()
+        openings.retain(|opening| opening.capacity.free_slots > level);
+        for opening in &mut openings {
+            opening.capacity.free_slots -= level;
+        }
+        openings
     }
 
     /// When the next cool-down ends.
@@ -215,5 +232,82 @@ impl Fleet {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use factory_domain::{AgentKind, Labels};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::AgentVersion;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn worker(agents: &[AgentKind]) -> WorkerEntry {
+        let version = String::new();
+        WorkerEntry {
+            id: WorkerId::from_uuid(Uuid::now_v7()),
+            session: SessionId::from_uuid(Uuid::now_v7()),
+            name: "w".into(),
+            version: version.clone(),
+            labels: Labels::default(),
+            agents: agents
+                .iter()
+                .map(|kind| AgentVersion { kind: *kind, version: version.clone() })
+                .collect(),
+            slots: 8,
+            free_disk: 0,
+        }
+    }
+
+    fn seat(fleet: &Fleet, agents: &[AgentKind], free_slots: u32) -> Seat {
+        let (outbox, _) = mpsc::channel(8);
+        let (seat, _) = fleet.connect(&worker(agents), outbox).expect("a seat");
+        fleet.set_credits(seat, free_slots);
+        seat
+    }
+
+    fn shares(round: &[Opening]) -> Vec<(Seat, u32)> {
+        round.iter().map(|opening| (opening.seat, opening.capacity.free_slots)).collect()
+    }
+
+    #[test]
+    fn those_with_the_most_free_slots_come_first() {
+        let fleet = Fleet::default();
+        let idle = seat(&fleet, &[AgentKind::Claude], 4);
+        let busy = seat(&fleet, &[AgentKind::Claude], 2);
+        assert_eq!(shares(&fleet.round(&[], NOW)), [(idle, 1)]);
+        fleet.set_credits(idle, 2);
+        let mut both = shares(&fleet.round(&[], NOW));
+        both.sort_by_key(|(seat, _)| seat.stream);
+        assert_eq!(both, [(idle, 1), (busy, 1)]);
+    }
+
+    #[test]
+    fn who_could_only_find_what_another_did_not_is_passed_over() {
+        let fleet = Fleet::default();
+        seat(&fleet, &[AgentKind::Claude, AgentKind::Command], 4);
+        let found_nothing = fleet.round(&[], NOW);
+        seat(&fleet, &[AgentKind::Claude], 4);
+        assert!(fleet.round(&found_nothing, NOW).is_empty());
+        let other = seat(&fleet, &[AgentKind::Scripted], 1);
+        assert_eq!(shares(&fleet.round(&found_nothing, NOW)), [(other, 1)]);
+    }
+
+    #[test]
+    fn a_stream_that_was_replaced_empties_no_seat() {
+        let fleet = Fleet::default();
+        let (outbox, _messages) = mpsc::channel(8);
+        let entry = worker(&[AgentKind::Claude]);
+        let (old, over) = fleet.connect(&entry, outbox.clone()).expect("a seat");
+        let (new, _) = fleet.connect(&entry, outbox).expect("the same process, a new stream");
+        assert!(over.is_cancelled());
+        fleet.disconnect(old);
+        fleet.set_credits(old, 5);
+        assert!(fleet.is_connected(entry.id) && fleet.round(&[], NOW).is_empty());
+        fleet.disconnect(new);
+        assert!(!fleet.is_connected(entry.id));
     }
 }

@@ -8,6 +8,8 @@ use crate::store::{ListFilter, TaskEntry};
 
 const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 1000;
+/// Bytes of the texts on one page, about: a page of tasks with long results is a shorter one.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Debug, Default)]
 pub struct ListRequest {
@@ -53,8 +55,9 @@ impl App {
             limit: size + 1,
         };
         let mut tasks = self.store.list(filter).await?;
-        let more = tasks.len() > size as usize;
-        tasks.truncate(size as usize);
+        let fitting = how_many_fit(&tasks).min(size as usize);
+        let more = tasks.len() > fitting;
+        tasks.truncate(fitting);
         let next_page_token = match tasks.last() {
             Some(last) if more => format!("{filters}{}", last.number),
             _ => String::new(),
@@ -62,6 +65,25 @@ impl App {
         let waiting_for = self.waiting_for(&tasks);
         Ok(ListPage { tasks: tasks.into_iter().zip(waiting_for).collect(), next_page_token, cursor })
     }
+}
+
+/// One at least, so that a list comes to its end.
+fn how_many_fit(tasks: &[TaskEntry]) -> usize {
+    let mut bytes = 0;
+    let fitting = tasks.iter().take_while(|task| {
+        bytes += weight(task);
+        bytes <= MAX_BYTES
+    });
+    fitting.count().max(1)
+}
+
+fn weight(task: &TaskEntry) -> usize {
+    let argv: usize = task.spec.argv.iter().map(String::len).sum();
+    let report = task.report.as_ref().map_or(0, |report| {
+        let commits: usize = report.commits.iter().map(|commit| commit.id.len() + commit.subject.len()).sum();
+        report.result_text.len() + commits
+    });
+    argv + report + 1024
 }
 
 /// A token begins with this, so that one page's token is not taken for another list's.

@@ -29,19 +29,17 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use artifacts::{ArtifactContent, ArtifactName};
+pub use artifacts::ArtifactName;
 pub use error::{Error, FieldViolation};
 pub use fleet::{Outbox, ToWorker};
-pub use follow_log::LogFollower;
 pub use get::TaskDetail;
 pub use heartbeat::Beat;
-pub use list::{ListPage, ListRequest};
-pub use push_logs::{LogAck, LogBatch};
-pub use read_log::{LogPage, LogPlace};
+pub use list::ListRequest;
+pub use push_logs::LogBatch;
+pub use read_log::LogPlace;
 pub use report::ReportVerdict;
 pub use session::{Answer, Hello, OpenSession, Welcome};
 pub use submit::Wanted;
-pub use watch::EventWatcher;
 pub use workers::WorkerView;
 
 use crate::artifacts::ArtifactStore;

@@ -1,8 +1,13 @@
 //! The end of an attempt, by its worker's word.
 
+use factory_domain::Report;
+
 use super::log_fences::LogEnd;
 use super::{App, Error};
 use crate::store::{Reported, ReportedAttempt};
+
+/// Bytes of an agent's closing words that are kept; its log has them all.
+const MAX_RESULT: usize = 256 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportVerdict {
@@ -14,12 +19,12 @@ pub enum ReportVerdict {
 impl App {
     /// Takes a report once. The same again is a duplicate; one of an attempt that
     /// is no longer the task's is dropped without noise.
-    pub async fn report(&self, reported: ReportedAttempt) -> Result<ReportVerdict, Error> {
+    pub async fn report(&self, mut reported: ReportedAttempt) -> Result<ReportVerdict, Error> {
+        bound(&mut reported.report);
         let ReportedAttempt { task, attempt, worker, .. } = reported;
         let log_records = reported.report.log_records;
         let verdict = match self.store.report(reported, self.clock.now()).await? {
             Reported::Accepted(applied) => {
-                tracing::info!(%task, %attempt, %worker, state = applied.state.name(), "attempt ended");
                 self.settle(&applied);
                 ReportVerdict::Accepted
             }
@@ -32,5 +37,15 @@ impl App {
         // Its last lines may still be on the way; whoever brings the last of them seals the log.
         self.seal_if_whole(attempt, LogEnd::After(log_records)).await;
         Ok(verdict)
+    }
+}
+
+/// Cuts what is too long rather than refuse it: the worker could only send the same again.
+fn bound(report: &mut Report) {
+    report.commits.truncate(Report::MAX_COMMITS);
+    let text = &mut report.result_text;
+    if text.len() > MAX_RESULT {
+        text.truncate(text.floor_char_boundary(MAX_RESULT));
+        text.push('…');
     }
 }

@@ -104,7 +104,6 @@ impl App {
             Ok(applied) => {
                 self.settle(&applied);
                 self.due.set(now.after(self.terms.lease));
-                tracing::info!(%task, %attempt, %worker, "offer accepted");
                 Ok(Answer::Confirm)
             }
             Err(error) => {
@@ -193,10 +192,7 @@ impl App {
             return Ok(());
         }
         match self.store.apply(task, Event::Started { attempt }, self.clock.now()).await {
-            Ok(applied) => {
-                self.settle(&applied);
-                tracing::info!(%task, %attempt, %worker, "agent started");
-            }
+            Ok(applied) => self.settle(&applied),
             Err(error) => {
                 if let Refusal::Rejected(why) = refusal(error)? {
                     tracing::debug!(%task, %attempt, %worker, %why, "a start that changes nothing");

@@ -26,7 +26,6 @@ pub async fn run(app: Arc<App>) {
 async fn apply(app: &App) -> Result<(), Error> {
     app.due.clear();
     for applied in app.store.apply_due(app.clock.now()).await? {
-        tracing::info!(task = %applied.task, state = applied.state.name(), "a time limit passed");
         app.settle(&applied);
     }
     if let Some(next) = app.store.next_due().await? {

@@ -178,6 +178,7 @@ pub struct Submitted {
 #[derive(Debug, Clone)]
 pub struct Applied {
     pub task: TaskId,
+    pub event: Event,
     pub state: TaskState,
     pub effects: Vec<Effect>,
 }

@@ -307,6 +307,6 @@ impl EventAdded {
 impl Move {
     fn applied(self) -> Applied {
         let Decision { state, effects, .. } = self.decision;
-        Applied { task: self.from.task, state, effects }
+        Applied { task: self.from.task, event: self.event, state, effects }
     }
 }
