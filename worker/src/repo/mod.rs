@@ -22,11 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::RepoError;
 
-use crate::git::{Call, Git, without_credentials};
+use crate::git::{Call, Git};
 use crate::worktree::Worktree;
 use base::Start;
-use lock::RepositoryLock;
-use sync::Repository;
+use sync::{Repository, Ticket};
 
 /// What a task needs made ready.
 #[derive(Debug, Clone, Copy)]
@@ -67,72 +66,57 @@ impl Cache {
     /// Brings the cache up to date and makes a worktree on a branch of its own. When it fails, or is
     /// cancelled, nothing of the worktree is left.
     pub async fn checkout(&self, request: &Request<'_>, note: Note<'_>) -> Result<Worktree, RepoError> {
+        let repository = self.repository(request.source);
+        let ticket = repository.ticket();
         let git = self.git.until(request.token);
-        let label = without_credentials(&request.source.to_string());
-        let mut worktree = self.register(request, &git, &label, note).await?;
-        match populate(&worktree, &git, request, &label, note).await {
-            Ok(included) => {
-                worktree.included = included;
-                Ok(worktree)
+        require_on_this_host(request.source)?;
+        self.make_directories(request).await?;
+        let mut made = self.register(&repository, ticket, request, &git, note).await?;
+        if let Err(error) = made.populate(request, &git, &repository.label, note).await {
+            if let Err(left) = made.worktree.remove().await {
+                let path = made.worktree.path.display();
+                tracing::warn!(%path, error = %left, "a half-made worktree could not be removed");
             }
-            Err(error) => {
-                if let Err(left) = worktree.remove().await {
-                    tracing::warn!(path = %worktree.path.display(), error = %left, "a half-made worktree could not be removed");
-                }
-                Err(error)
-            }
+            return Err(error);
         }
+        Ok(made.worktree)
+    }
+
+    async fn make_directories(&self, request: &Request<'_>) -> Result<(), RepoError> {
+        for path in [Some(self.directory.as_path()), request.workspace.parent()].into_iter().flatten() {
+            tokio::fs::create_dir_all(path)
+                .await
+                .map_err(|cause| RepoError::Disk { path: path.to_owned(), cause })?;
+        }
+        Ok(())
     }
 
     /// Everything that touches the shared clone: fetch, find the start, add the (still empty) worktree.
     async fn register(
         &self,
+        repository: &Repository,
+        ticket: Ticket,
         request: &Request<'_>,
         git: &Git,
-        label: &str,
         note: Note<'_>,
-    ) -> Result<Worktree, RepoError> {
-        require_on_this_host(request.source)?;
-        let disk = |path: &Path| {
-            let path = path.to_owned();
-            move |cause| RepoError::Disk { path, cause }
-        };
-        tokio::fs::create_dir_all(&self.directory).await.map_err(disk(&self.directory))?;
-        if let Some(parent) = request.workspace.parent() {
-            tokio::fs::create_dir_all(parent).await.map_err(disk(parent))?;
-        }
-
-        let repository = self.repository(request.source);
-        let ticket = repository.ticket();
-        let locked = async {
-            let synced = repository.synced.lock().await;
-            let lock = RepositoryLock::acquire(&repository.path).await.map_err(disk(&repository.path))?;
-            Ok((synced, lock))
-        };
-        let (mut synced, lock) = tokio::select! {
-            locked = locked => locked?,
-            () = request.token.cancelled() => return Err(RepoError::Cancelled { repo: label.to_owned() }),
+    ) -> Result<Made, RepoError> {
+        let label = &repository.label;
+        let (mut synced, _lock) = tokio::select! {
+            locked = repository.lock() => locked?,
+            () = request.token.cancelled() => return Err(RepoError::Cancelled { repo: label.clone() }),
         };
         repository.bring_up_to_date(&mut synced, ticket, git, note).await?;
-        let start = base::find(&repository, &synced, request, git).await?;
+        let start = base::find(repository, &synced, request, git).await?;
         if let Start::Continued { tip } = &start {
-            note(format!(
-                "branch {} is already in {label}; going on from {}",
-                request.branch,
-                &tip[..tip.len().min(12)]
-            ));
+            let tip = tip.get(..12).unwrap_or(tip);
+            note(format!("branch {} is already in {label}; going on from {tip}", request.branch));
         }
         registry::add(label, request, start.commit(), &git.in_repository(&repository.path)).await?;
         // Not the request's git: the worktree outlives the token.
         let worktree = Worktree::at(request, &repository.path, start.commit().to_owned(), self.git.clone())
             .await
-            .map_err(disk(request.workspace))?;
-        let identity_missing = synced.identity_missing;
-        drop((synced, lock));
-        if identity_missing {
-            worktree.use_factory_identity().await.map_err(disk(&worktree.path))?;
-        }
-        Ok(worktree)
+            .map_err(|cause| RepoError::Disk { path: request.workspace.to_owned(), cause })?;
+        Ok(Made { worktree, identity_missing: synced.identity_missing })
     }
 
     fn repository(&self, source: &RepoSource) -> Arc<Repository> {
@@ -161,18 +145,34 @@ fn require_on_this_host(source: &RepoSource) -> Result<(), RepoError> {
     }
 }
 
-/// Checks the files out, and copies the untracked ones that the source asks to be copied.
-async fn populate(
-    worktree: &Worktree,
-    git: &Git,
-    request: &Request<'_>,
-    label: &str,
-    note: Note<'_>,
-) -> Result<Vec<PathBuf>, RepoError> {
-    let call = Call::new(["reset", "--hard", "--quiet", "--no-recurse-submodules"]);
-    worktree.git().until(request.token).run(call).await.map_err(|error| RepoError::from_git(label, error))?;
-    match &worktree.source {
-        RepoSource::Path(path) => include::copy(git, Path::new(path), &worktree.path, note).await,
-        RepoSource::Url(_) | RepoSource::Slug { .. } => Ok(Vec::new()),
+/// A worktree registered, and without files yet.
+struct Made {
+    worktree: Worktree,
+    identity_missing: bool,
+}
+
+impl Made {
+    /// Checks the files out, and copies the untracked ones that the source asks to be copied.
+    async fn populate(
+        &mut self,
+        request: &Request<'_>,
+        git: &Git,
+        label: &str,
+        note: Note<'_>,
+    ) -> Result<(), RepoError> {
+        let worktree = &mut self.worktree;
+        if self.identity_missing {
+            worktree
+                .use_factory_identity()
+                .await
+                .map_err(|cause| RepoError::Disk { path: worktree.path.clone(), cause })?;
+        }
+        let checkout = Call::new(["reset", "--hard", "--quiet", "--no-recurse-submodules"]);
+        let checked_out = worktree.git().until(request.token).run(checkout).await;
+        checked_out.map_err(|error| RepoError::from_git(label, error))?;
+        if let RepoSource::Path(path) = request.source {
+            worktree.included = include::copy(git, Path::new(path), &worktree.path, note).await?;
+        }
+        Ok(())
     }
 }

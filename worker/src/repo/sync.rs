@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
+use super::lock::RepositoryLock;
 use super::{Note, RepoError, registry};
 use crate::git::{Call, Git, GitError, without_credentials};
 
-/// Where a remote's `HEAD` leads when nothing is fetched for it by name.
+/// Keeps the commit of a remote's detached `HEAD`, which no branch may lead to.
 pub(super) const DETACHED_HEAD: &str = "refs/factory/head";
+
+/// A request's place in the order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
 
 #[derive(Debug)]
 pub(super) struct Repository {
@@ -20,15 +25,15 @@ pub(super) struct Repository {
     pub label: String,
     pub path: PathBuf,
     tickets: AtomicU64,
-    /// Held while the clone is changed.
-    pub synced: Mutex<Synced>,
+    synced: Mutex<Synced>,
 }
 
 /// What the last fetch found.
 #[derive(Debug, Default)]
 pub(super) struct Synced {
-    /// Requests with a smaller ticket came before that fetch began, so it is theirs too.
-    through: u64,
+    /// The first ticket not given out when that fetch began: those before it saw it all. `None`: there
+    /// was no fetch since the worker's start.
+    through: Option<Ticket>,
     pub head: RemoteHead,
     /// Neither the user nor the repository says who commits.
     pub identity_missing: bool,
@@ -51,22 +56,31 @@ impl Repository {
     }
 
     /// Taken when a request arrives, before it waits for anything.
-    pub fn ticket(&self) -> u64 {
-        self.tickets.fetch_add(1, Ordering::Relaxed)
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The right to change the clone, in this process and among others on the same root.
+    pub async fn lock(&self) -> Result<(MutexGuard<'_, Synced>, RepositoryLock), RepoError> {
+        let synced = self.synced.lock().await;
+        match RepositoryLock::acquire(&self.path).await {
+            Ok(lock) => Ok((synced, lock)),
+            Err(cause) => Err(RepoError::Disk { path: self.path.clone(), cause }),
+        }
     }
 
     /// Clones or fetches, unless a fetch that began after the ticket was taken has done it already.
     pub async fn bring_up_to_date(
         &self,
         synced: &mut Synced,
-        ticket: u64,
+        ticket: Ticket,
         git: &Git,
         note: Note<'_>,
     ) -> Result<(), RepoError> {
-        if ticket < synced.through {
+        if synced.through.is_some_and(|through| ticket < through) {
             return Ok(());
         }
-        let through = self.tickets.load(Ordering::Relaxed);
+        let through = Some(Ticket(self.tickets.load(Ordering::Relaxed)));
         let known = self.path.try_exists();
         let known = known.map_err(|cause| RepoError::Disk { path: self.path.clone(), cause })?;
         let transfer = async {
@@ -83,7 +97,7 @@ impl Repository {
             if head != synced.head {
                 self.follow_head(&head, git).await?;
             }
-            if synced.through == 0 {
+            if synced.through.is_none() {
                 registry::forget_gone(&git.in_repository(&self.path)).await?;
             }
             self.identity_missing(git).await

@@ -1,12 +1,10 @@
 //! Making worktrees.
 
-use std::os::unix::fs::PermissionsExt;
-
 use factory_domain::RevisionName;
 use factory_worker::repo::RepoError;
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{Fixture, read};
+use crate::fixture::{Fixture, read, write_program};
 
 #[tokio::test]
 async fn a_worktree_starts_from_the_default_branch_on_a_branch_of_its_own() {
@@ -33,6 +31,22 @@ async fn eight_tasks_at_once_share_one_clone_and_each_has_its_own_worktree() {
     fixture.clone_path();
     let cloned = fixture.notes.lock().expect("notes").iter().filter(|note| note.contains("cloning")).count();
     assert_eq!(cloned, 1);
+}
+
+#[tokio::test]
+async fn tasks_that_wait_together_share_one_fetch() {
+    let fixture = Fixture::new();
+    let (source, token) = (fixture.remote_source(), CancellationToken::new());
+    let made = |name: String| {
+        let (fixture, source, token) = (&fixture, &source, &token);
+        async move { fixture.request(source, &name, None, &name, token).await.expect("a worktree") }
+    };
+    let together = |batch: &str| (0..4).map(|n| made(format!("{batch}{n}"))).collect::<Vec<_>>();
+    // A clone or a fetch, and a question for the default branch.
+    futures_util::future::join_all(together("first")).await;
+    assert_eq!(fixture.connections().len(), 2);
+    futures_util::future::join_all(together("second")).await;
+    assert_eq!(fixture.connections().len(), 4);
 }
 
 #[tokio::test]
@@ -159,17 +173,15 @@ async fn a_new_start_forgets_worktrees_that_are_gone() {
 async fn a_hostile_repository_runs_nothing() {
     let fixture = Fixture::new();
     let touched = fixture.path("touched");
-    let script = format!("#!/bin/sh\ntouch {}\n", touched.display());
+    let script = format!("touch {}", touched.display());
     fixture.commit("origin", ".gitattributes", "* filter=evil diff=evil\n");
     fixture.commit("origin", ".githooks/post-checkout", &script);
     fixture.checkout("one", None).await.expect("a worktree");
     // As an agent could have prepared it for the tasks after its own.
     let clone = fixture.clone_path();
     for hook in ["post-checkout", "reference-transaction", "pre-commit", "pre-push"] {
-        let path = clone.join("hooks").join(hook);
         std::fs::create_dir_all(clone.join("hooks")).expect("made");
-        std::fs::write(&path, &script).expect("written");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        write_program(&clone.join("hooks").join(hook), &script);
     }
     let worktree = fixture.checkout("two", None).await.expect("a worktree");
     std::fs::write(worktree.path.join("new"), "x").expect("written");

@@ -39,6 +39,18 @@ async fn a_branch_is_pushed_and_pushing_again_is_harmless() {
 }
 
 #[tokio::test]
+async fn a_branch_is_pushed_over_the_network() {
+    let fixture = Fixture::new();
+    let (source, token) = (fixture.remote_source(), tokio_util::sync::CancellationToken::new());
+    let worktree = fixture.request(&source, "one", None, "mine", &token).await.expect("a worktree");
+    let commit = fixture.commit_in(&worktree.path, "a", "x\n");
+    let delivered = deliver(&worktree, Deliver::Branch, &fixture.out()).await.expect("delivered");
+    assert_eq!(delivered.delivery, Delivery::Pushed);
+    assert_eq!(fixture.git(&fixture.origin(), &["rev-parse", "mine"]), commit);
+    assert!(fixture.connections().iter().any(|asked| asked.starts_with("git-receive-pack")));
+}
+
+#[tokio::test]
 async fn what_is_delivered_is_heads_commit_under_the_tasks_name() {
     let fixture = Fixture::new();
     let worktree = fixture.checkout("one", None).await.expect("a worktree");

@@ -32,6 +32,9 @@ impl Fixture {
             "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n",
         )
         .expect("a configuration");
+        let ssh = directory.path().join("ssh");
+        let log = directory.path().join("connections");
+        write_program(&ssh, &format!("echo \"$2\" >>{}\nexec sh -c \"$2\"", log.display()));
         let cache = cache(&directory);
         Self { directory, cache, notes: Mutex::default() }
     }
@@ -39,6 +42,17 @@ impl Fixture {
     /// The same disk under a new process's cache.
     pub fn restarted(self) -> Self {
         Self { cache: cache(&self.directory), ..self }
+    }
+
+    /// The origin by a URL: over an `ssh` that stays on this host, and keeps a list of its connections.
+    pub fn remote_source(&self) -> RepoSource {
+        RepoSource::parse(&format!("ssh://host{}", self.origin().display())).expect("a source")
+    }
+
+    /// What has been asked of the origin over [`Self::remote_source`].
+    pub fn connections(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.path("connections")).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -161,8 +175,22 @@ pub fn read(path: impl AsRef<Path>) -> String {
 
 fn cache(directory: &TempDir) -> Cache {
     let git = Git::new()
+        .env("GIT_SSH_COMMAND", directory.path().join("ssh"))
+        .env("GIT_SSH_VARIANT", "simple")
         .env("HOME", directory.path())
         .env("GIT_CONFIG_GLOBAL", directory.path().join("gitconfig"))
         .env("GIT_CONFIG_NOSYSTEM", "1");
     Cache::with_git(&directory.path().join("worker"), git)
+}
+
+/// Writes a shell script and makes it executable. By another process: while this one, with its many
+/// threads, starts children, a file it has just written may for a moment be open in one of them, and
+/// cannot be executed then.
+pub fn write_program(path: &Path, script: &str) {
+    let mut text = path.as_os_str().to_owned();
+    text.push(".text");
+    std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).expect("written");
+    let copied = Command::new("install").arg("--mode=755").arg(&text).arg(path).status();
+    assert!(copied.expect("install runs").success());
+    std::fs::remove_file(text).expect("removed");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use factory_worker::setup::{self, SetupError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::fixture::write_program;
+
 const LONG: Duration = Duration::from_secs(60);
 
 fn worktree_with(script: &str) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("setup.sh");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    write_program(&directory.path().join("setup.sh"), script);
     directory
 }
 
