@@ -246,7 +246,7 @@ impl Worker {
         self.shared.roster.drain();
         self.shared.roster.end_all(&Cause::Shutdown);
         let patience = self.shared.config.kill_grace + SAVING;
-        let ended = self.settled(|roster| !roster.holds_slots());
+        let ended = self.settled(Roster::is_saved);
         if tokio::time::timeout(patience, ended).await.is_err() {
             tracing::error!("agents could not be ended in time; the next start takes them up");
         }

@@ -149,8 +149,9 @@ impl Roster {
         .collect()
     }
 
-    pub fn holds_slots(&self) -> bool {
-        busy(&self.lock()) > 0
+    /// Whether nothing but reports and logs is left to do.
+    pub fn is_saved(&self) -> bool {
+        self.lock().attempts.values().all(|entry| entry.phase.is_saved())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_gives_its_slot_back_once_only_its_report_is_left() {
+    fn an_attempt_gives_its_slot_back_once_its_report_is_taken() {
         let roster = Roster::new(1);
         let (task, attempt) = ids();
         let _orders = roster.reserve(task, attempt).expect("a slot");
@@ -191,6 +192,8 @@ mod tests {
         let (other_task, other) = ids();
         assert_eq!(roster.reserve(other_task, other).expect_err("full"), Full::NoSlot);
         roster.moved(attempt, Phase::Reporting);
+        assert_eq!((roster.free_slots(), roster.is_saved()), (0, true));
+        roster.moved(attempt, Phase::Done);
         assert_eq!(roster.free_slots(), 1);
         assert!(roster.reserve(other_task, other).is_ok());
     }

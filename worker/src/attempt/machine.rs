@@ -36,9 +36,15 @@ impl Phase {
         }
     }
 
-    /// Whether the attempt uses one of the worker's slots.
+    /// Whether the attempt uses one of the worker's slots. It does until its report is taken:
+    /// nobody ever sees more attempts live on a worker than it has slots.
     pub const fn holds_slot(self) -> bool {
-        !matches!(self, Self::Reporting | Self::Done)
+        !matches!(self, Self::Done)
+    }
+
+    /// Whether nothing of the agent is left and its work is safe on this host.
+    pub const fn is_saved(self) -> bool {
+        matches!(self, Self::Reporting | Self::Done)
     }
 }
 

@@ -12,16 +12,18 @@ mod primary {
     pub const NOTADB: u32 = 26;
 }
 
+/// The index of the write-ahead log could not grow: SQLite's word for it is an I/O error, its cause a full disk.
+const IOERR_SHMSIZE: u32 = 10 | 19 << 8;
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::PoolClosed => Self::Closed,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
-            sqlx::Error::Database(database) => match primary_code(database.as_ref()) {
-                Some(primary::FULL) => Self::Full(Arc::new(error)),
-                Some(primary::READONLY) => Self::ReadOnly(Arc::new(error)),
-                Some(primary::CORRUPT | primary::NOTADB) => Self::Corrupt(database.message().to_owned()),
-                _ => Self::Database(Arc::new(error)),
+            sqlx::Error::Database(database) => match extended_code(database.as_ref()) {
+                Some(IOERR_SHMSIZE) => Self::Full(Arc::new(error)),
+                Some(code) => Self::of_code(code & 0xff, error),
+                None => Self::Database(Arc::new(error)),
             },
             sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
                 Self::Full(Arc::new(error))
@@ -31,8 +33,22 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-fn primary_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
-    error.code()?.parse::<u32>().ok().map(|extended| extended & 0xff)
+impl StoreError {
+    fn of_code(code: u32, error: sqlx::Error) -> Self {
+        match code {
+            primary::FULL => Self::Full(Arc::new(error)),
+            primary::READONLY => Self::ReadOnly(Arc::new(error)),
+            primary::CORRUPT | primary::NOTADB => {
+                let said = error.as_database_error().map(|database| database.message().to_owned());
+                Self::Corrupt(said.unwrap_or_else(|| error.to_string()))
+            }
+            _ => Self::Database(Arc::new(error)),
+        }
+    }
+}
+
+fn extended_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
+    error.code()?.parse().ok()
 }
 
 /// An error of one verb that may be the database's own.
