@@ -1,3 +1,8 @@
-//! End to end: what a user does, with the real binaries.
+//! End to end: what a user does, with the real binaries over real sockets.
 
+mod alone;
+mod bad_input;
+mod claude;
+mod fleet;
 mod messages_api;
+mod served;

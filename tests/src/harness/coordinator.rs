@@ -1,6 +1,5 @@
 //! A coordinator on a root of its own, which outlives its process: it can be killed and started again.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -8,7 +7,7 @@ use factory_proto::client::{Client, ClientConfig};
 
 use super::daemon::{Daemon, NotReady, Program};
 use super::host::Host;
-use super::{binaries, soon};
+use super::{binaries, mounts, soon};
 
 /// Leases and pauses short enough to wait for.
 pub const SHORT_TERMS: &str = "\
@@ -26,8 +25,7 @@ max_infrastructure_failures = 3
 
 pub struct Coordinator {
     host: Host,
-    root: PathBuf,
-    token: Option<String>,
+    setup: CoordinatorSetup,
     url: String,
     daemon: Daemon,
 }
@@ -39,7 +37,8 @@ pub struct CoordinatorSetup {
     /// The text of its TOML file.
     pub config: String,
     pub token: Option<String>,
-    pub args: Vec<OsString>,
+    /// Options of a tmpfs to put at its root, such as `ro` or `size=64k`.
+    pub mount: Option<String>,
 }
 
 impl CoordinatorSetup {
@@ -49,7 +48,7 @@ impl CoordinatorSetup {
             listen: "127.0.0.1:0".to_owned(),
             config: SHORT_TERMS.to_owned(),
             token: None,
-            args: Vec::new(),
+            mount: None,
         }
     }
 
@@ -62,13 +61,15 @@ impl CoordinatorSetup {
         if let Some(token) = &self.token {
             environment.insert("FACTORY_AUTH_TOKEN".into(), token.into());
         }
-        let mut args: Vec<OsString> = vec!["--listen".into(), self.listen.clone().into()];
-        args.extend(self.args.iter().cloned());
-        Program {
+        let program = Program {
             path: binaries::path("factory-coordinator"),
-            args,
+            args: vec!["--listen".into(), self.listen.clone().into()],
             environment,
             log: host.path().join("coordinator.log"),
+        };
+        match &self.mount {
+            Some(options) => mounts::with_tmpfs(program, &self.root, options),
+            None => program,
         }
     }
 }
@@ -85,7 +86,9 @@ impl Coordinator {
     pub async fn try_start(host: &Host, setup: CoordinatorSetup) -> Result<Self, NotReady> {
         let daemon = Daemon::start(host, setup.program(host)).await?;
         let url = url_in(daemon.ready_line());
-        Ok(Self { host: host.clone(), root: setup.root, token: setup.token, url, daemon })
+        // The port that was free is kept for the next start.
+        let setup = CoordinatorSetup { listen: url.trim_start_matches("http://").to_owned(), ..setup };
+        Ok(Self { host: host.clone(), setup, url, daemon })
     }
 
     pub fn url(&self) -> &str {
@@ -93,7 +96,7 @@ impl Coordinator {
     }
 
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.setup.root
     }
 
     pub fn log(&self) -> String {
@@ -101,11 +104,17 @@ impl Coordinator {
     }
 
     /// # Panics
+    /// When its token cannot be sent.
+    pub fn client_config(&self) -> ClientConfig {
+        let token = self.setup.token.as_deref().map(|token| token.parse().expect("a token"));
+        ClientConfig::new(self.url.clone(), token)
+    }
+
+    /// # Panics
     /// When nobody answers.
     pub async fn client(&self) -> Client {
-        let token = self.token.as_deref().map(|token| token.parse().expect("a token"));
-        let config = ClientConfig::new(self.url.clone(), token);
-        soon("a connection", Client::connect(config)).await.expect("the coordinator answers")
+        let connect = Client::connect(self.client_config());
+        soon("a connection", connect).await.expect("the coordinator answers")
     }
 
     /// `kill -9`.
@@ -122,14 +131,8 @@ impl Coordinator {
     /// # Panics
     /// When it does not start.
     pub async fn start_again(&mut self) {
-        let setup = CoordinatorSetup {
-            root: self.root.clone(),
-            listen: self.url.trim_start_matches("http://").to_owned(),
-            token: self.token.clone(),
-            ..CoordinatorSetup::new(&self.host)
-        };
-        self.daemon =
-            Daemon::start(&self.host, setup.program(&self.host)).await.expect("the coordinator starts again");
+        let program = self.setup.program(&self.host);
+        self.daemon = Daemon::start(&self.host, program).await.expect("the coordinator starts again");
         assert_eq!(url_in(self.daemon.ready_line()), self.url);
     }
 }

@@ -14,7 +14,8 @@ use super::{binaries, soon};
 #[derive(Clone)]
 pub struct Ctl {
     host: Host,
-    url: String,
+    /// `None`: nobody says where a coordinator is.
+    url: Option<String>,
     token: Option<String>,
     folder: PathBuf,
 }
@@ -34,7 +35,12 @@ impl Ctl {
     }
 
     pub fn at(host: &Host, url: &str) -> Self {
-        Self { host: host.clone(), url: url.to_owned(), token: None, folder: host.home() }
+        Self { url: Some(url.to_owned()), ..Self::alone(host) }
+    }
+
+    /// With no coordinator named.
+    pub fn alone(host: &Host) -> Self {
+        Self { host: host.clone(), url: None, token: None, folder: host.home() }
     }
 
     pub fn token(mut self, token: &str) -> Self {
@@ -80,7 +86,9 @@ impl Ctl {
     /// When it cannot be started.
     pub fn start<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Child {
         let mut environment = self.host.environment();
-        environment.insert("FACTORY_URL".into(), self.url.clone().into());
+        if let Some(url) = &self.url {
+            environment.insert("FACTORY_URL".into(), url.into());
+        }
         if let Some(token) = &self.token {
             environment.insert("FACTORY_AUTH_TOKEN".into(), token.into());
         }

@@ -50,6 +50,7 @@ impl Daemon {
     /// When it cannot be started, or says nothing for too long.
     pub async fn start(host: &Host, program: Program) -> Result<Self, NotReady> {
         let log = File::options().create(true).append(true).open(&program.log).expect("a log file");
+        let begins = log.metadata().expect("a file").len();
         let mut child = Command::new(&program.path)
             .args(&program.args)
             .env_clear()
@@ -65,7 +66,10 @@ impl Daemon {
         let read = soon("a ready line", stdout.read_line(&mut ready)).await.expect("readable");
         if read == 0 {
             let status = soon("its end", child.wait()).await.expect("a child");
-            return Err(NotReady { status, stderr: fs::read_to_string(&program.log).unwrap_or_default() });
+            let log = fs::read(&program.log).unwrap_or_default();
+            let begins = usize::try_from(begins).expect("a log that fits in memory");
+            let stderr = String::from_utf8_lossy(log.get(begins..).unwrap_or_default()).into_owned();
+            return Err(NotReady { status, stderr });
         }
         Ok(Self { child, ready: ready.trim_end().to_owned(), _stdout: stdout, log: program.log })
     }
@@ -88,7 +92,12 @@ impl Daemon {
     /// One SIGTERM: it drains.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
-        soon("a daemon to drain", self.child.wait()).await.expect("a child")
+        self.ended().await
+    }
+
+    /// Waits until it has ended, and reaps it.
+    pub async fn ended(&mut self) -> ExitStatus {
+        soon("a daemon's end", self.child.wait()).await.expect("a child")
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -37,6 +37,11 @@ impl Host {
         self.path().join("home")
     }
 
+    /// `kill -9` of every process started here, agents included, as when a machine loses power.
+    pub fn kill_all(&self) {
+        processes::kill_all_of(self.path());
+    }
+
     /// The whole environment a program gets here: nothing of the machine's own but PATH.
     pub fn environment(&self) -> BTreeMap<OsString, OsString> {
         BTreeMap::from([

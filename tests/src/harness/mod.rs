@@ -10,6 +10,8 @@ pub mod ctl;
 pub mod daemon;
 pub mod feed;
 pub mod host;
+pub mod mounts;
+pub mod pipes;
 pub mod processes;
 pub mod repository;
 pub mod task;

@@ -28,15 +28,17 @@ fn is_shim(process: &Process) -> bool {
     process.command.split(' ').nth(1) == Some("shim")
 }
 
-/// Ends whatever still runs with `folder` in its environment.
-pub(super) fn kill_all_of(folder: &Path) {
+/// Whatever runs with `folder` in its environment: a test's host, and all that was started there.
+pub fn of_folder(folder: &Path) -> Vec<Process> {
     let needle = folder.as_os_str().as_bytes();
-    for (process, environ) in all() {
-        let ours = environ.windows(needle.len()).any(|window| window == needle);
-        if let (true, Some(pid)) = (ours, Pid::from_raw(process.pid)) {
-            // It may have ended since: that is what is wanted.
-            let _ = kill_process(pid, Signal::KILL);
-        }
+    let within = |environ: &[u8]| environ.windows(needle.len()).any(|window| window == needle);
+    all().filter(|(_, environ)| within(environ)).map(|(process, _)| process).collect()
+}
+
+pub(super) fn kill_all_of(folder: &Path) {
+    for pid in of_folder(folder).iter().filter_map(|process| Pid::from_raw(process.pid)) {
+        // It may have ended since: that is what is wanted.
+        let _ = kill_process(pid, Signal::KILL);
     }
 }
 

@@ -17,10 +17,23 @@ impl Origin {
     /// # Panics
     /// When git fails.
     pub fn new(host: &Host, name: &str) -> Self {
+        Self::with_files(host, name, &[])
+    }
+
+    /// The same, with more files in its first commit.
+    ///
+    /// # Panics
+    /// When git fails.
+    pub fn with_files(host: &Host, name: &str, files: &[(&str, &str)]) -> Self {
         let path = host.path().join(format!("{name}.git"));
         let seed = host.path().join(format!("{name}-seed"));
         std::fs::create_dir(&seed).expect("a folder");
         std::fs::write(seed.join("README.md"), format!("# {name}\n")).expect("a file");
+        for (file, content) in files {
+            let file = seed.join(file);
+            std::fs::create_dir_all(file.parent().expect("within the seed")).expect("a folder");
+            std::fs::write(file, content).expect("a file");
+        }
         git(host, &seed, ["init", "--quiet", "--initial-branch=main", "."]);
         git(host, &seed, ["add", "--all"]);
         git(host, &seed, ["commit", "--quiet", "--message", "Begin"]);

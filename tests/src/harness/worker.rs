@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use rustix::process::Signal;
+
 use super::binaries;
 use super::coordinator::Coordinator;
-use super::daemon::{Daemon, Program};
+use super::daemon::{Daemon, NotReady, Program};
 use super::host::Host;
 
 pub struct Worker {
@@ -68,6 +70,8 @@ impl WorkerSetup {
         }
         let mut args: Vec<OsString> =
             vec!["--name".into(), self.name.clone().into(), "--slots".into(), self.slots.to_string().into()];
+        // What this machine happens to have free is no part of a test.
+        args.extend(["--min-free-disk".into(), "1M".into()]);
         for pair in &self.labels {
             args.extend(["--label".into(), pair.into()]);
         }
@@ -93,9 +97,17 @@ impl Worker {
     /// # Panics
     /// When it does not start.
     pub async fn start(host: &Host, coordinator: &Coordinator, setup: WorkerSetup) -> Self {
+        Self::try_start(host, coordinator, setup).await.expect("the worker starts")
+    }
+
+    pub async fn try_start(
+        host: &Host,
+        coordinator: &Coordinator,
+        setup: WorkerSetup,
+    ) -> Result<Self, NotReady> {
         let url = coordinator.url().to_owned();
-        let daemon = Daemon::start(host, setup.program(host, &url)).await.expect("the worker starts");
-        Self { host: host.clone(), setup, url, daemon }
+        let daemon = Daemon::start(host, setup.program(host, &url)).await?;
+        Ok(Self { host: host.clone(), setup, url, daemon })
     }
 
     pub fn root(&self) -> PathBuf {
@@ -115,8 +127,13 @@ impl Worker {
         self.daemon.kill9().await;
     }
 
-    pub async fn terminate(&mut self) -> ExitStatus {
-        self.daemon.terminate().await
+    /// One SIGTERM: it takes nothing new and finishes what it runs.
+    pub fn signal_drain(&self) {
+        self.daemon.signal(Signal::TERM);
+    }
+
+    pub async fn ended(&mut self) -> ExitStatus {
+        self.daemon.ended().await
     }
 
     /// Starts it again after its end, on the same root.
