@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use factory_worker::Worker;
-use factory_worker::config::{self, Flags, LogFormat, WorkerConfig};
+use factory_worker::config::{self, ConfigErrors, Flags, LogFormat, WorkerConfig};
 use factory_worker::shim::ShimProgram;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -22,22 +22,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// The settings cannot be used; the same code as for flags that cannot be read.
+const USAGE: u8 = 2;
+
 fn daemon() -> ExitCode {
-    match prepare().and_then(serve) {
+    match run(Flags::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("factory-worker: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<ConfigErrors>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
 
-fn prepare() -> anyhow::Result<WorkerConfig> {
+fn run(flags: Flags) -> anyhow::Result<()> {
     let shim = ShimProgram::current_exe().context("this program cannot find itself")?;
     let scripted = vec![shim.program.clone().into_os_string(), OsString::from("scripted-agent")];
-    let (config, format) = config::load(Flags::parse(), &|name| std::env::var_os(name), shim, scripted)?;
+    let (config, format) = config::load(flags, &|name| std::env::var_os(name), shim, scripted)?;
     init_log(format);
-    Ok(config)
+    serve(config)
 }
 
 fn init_log(format: LogFormat) {

@@ -20,7 +20,7 @@ pub enum Trouble {
     NotWelcomed,
     #[error("what was to be sent cannot be read")]
     Disk(#[from] std::io::Error),
-    #[error("the coordinator answered {:?}: {}", .0.code(), .0.message())]
+    #[error("the call ended in {:?}: {}", .0.code(), .0.message())]
     Answer(Box<Status>),
 }
 

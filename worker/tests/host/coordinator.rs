@@ -101,7 +101,11 @@ pub struct Coordinator {
 
 impl Coordinator {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::listen(([127, 0, 0, 1], 0).into()).await
+    }
+
+    pub async fn listen(address: std::net::SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let service = Arc::new(Service { state: Mutex::default(), changes: watch::Sender::new(()) });
         let server = tonic::transport::Server::builder()

@@ -82,6 +82,47 @@ async fn the_first_signal_drains_and_the_second_stops() {
 }
 
 #[tokio::test]
+async fn settings_that_cannot_be_used_are_shown_and_nothing_is_made() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path().join("worker");
+    let bad = ["--slots", "0", "--label", "nolabel", "--root"];
+    let output = Command::new(PROGRAM).args(bad).arg(&root).output().await.expect("ran");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("slots") && said.contains("nolabel"), "{said}");
+    assert!(!root.exists());
+}
+
+#[tokio::test]
+async fn a_coordinator_that_is_not_there_yet_is_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    // A port that is free now, and taken when the worker has been told of it.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["--name", "tester", "--slots", "2", "--url", &format!("http://{address}"), "--root"])
+        .arg(root.path())
+        .env("RUST_LOG", "factory_worker=warn")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the daemon");
+    let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
+    while let Some(line) = log.next_line().await.expect("its log") {
+        if line.contains("no coordinator answers") {
+            break;
+        }
+    }
+    let coordinator = Coordinator::listen(address).await;
+    coordinator.until("a session", |state| state.hellos.first().map(|_| ())).await;
+    signal(&child, Signal::TERM);
+    let reading = async { while log.next_line().await.expect("its log").is_some() {} };
+    let (status, ()) = tokio::join!(child.wait(), reading);
+    assert!(status.expect("ended").success());
+}
+
+#[tokio::test]
 async fn a_second_worker_on_one_root_is_told_who_holds_it() {
     let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
     let first = daemon(&coordinator, root.path()).await;
