@@ -2,17 +2,21 @@
 //! workers that reach it over the socket, as they would from other hosts.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 use factory_coordinator::store::instance_lock::{Holder, InstanceLock, LockError};
 use factory_coordinator::{Config, Coordinator, StartError};
-use factory_domain::Labels;
+use factory_domain::{AgentKind, Labels};
 use factory_proto::client::Token;
 use factory_worker::Worker;
-use factory_worker::agents::AgentsConfig;
+use factory_worker::agents::{self, AgentVersion, AgentsConfig, Unavailable};
 use factory_worker::config::WorkerConfig;
 use factory_worker::environment::Environment;
 use factory_worker::shim::ShimProgram;
+use futures_util::future::join_all;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::exit::CommandError;
 
@@ -23,7 +27,7 @@ pub const SHIM: &str = "shim";
 
 /// A worker to start beside the coordinator.
 #[derive(Debug)]
-pub struct Hand {
+pub struct LocalWorker {
     /// `None`: the host's name.
     pub name: Option<String>,
     pub root: PathBuf,
@@ -38,12 +42,16 @@ pub struct Factory {
 }
 
 impl Factory {
-    pub async fn start(config: Config, token: Option<Token>, hands: Vec<Hand>) -> Result<Self, CommandError> {
+    pub async fn start(
+        config: Config,
+        token: Option<Token>,
+        workers: Vec<LocalWorker>,
+    ) -> Result<Self, CommandError> {
         let root = config.root.clone();
         let coordinator = Coordinator::start(config).await.map_err(|error| refusal(&root, error))?;
         let mut factory = Self { coordinator, workers: Vec::new() };
-        for hand in hands {
-            match start_worker(factory.url(), token.clone(), hand).await {
+        for worker in workers {
+            match start_worker(factory.url(), token.clone(), worker).await {
                 Ok(worker) => factory.workers.push(worker),
                 Err(error) => {
                     factory.stop().await;
@@ -64,35 +72,35 @@ impl Factory {
     }
 
     /// Starts nothing more, and returns when what runs has ended.
-    pub async fn drain(&mut self) {
-        for worker in &mut self.workers {
-            worker.drain().await;
-        }
+    pub async fn drain(&self) {
+        join_all(self.workers.iter().map(Worker::drain)).await;
     }
 
     /// Ends what still runs, and everything else.
     pub async fn stop(self) {
-        for worker in self.workers {
-            worker.shutdown().await;
-        }
+        join_all(self.workers.into_iter().map(Worker::shutdown)).await;
         self.coordinator.shutdown().await;
     }
 }
 
 /// Who runs a coordinator on the default root, if anybody does.
-pub fn holder(root: &std::path::Path) -> Option<Holder> {
+pub fn holder(root: &Path) -> Option<Holder> {
     InstanceLock::holder(root)
 }
 
-async fn start_worker(url: String, token: Option<Token>, hand: Hand) -> Result<Worker, CommandError> {
+async fn start_worker(
+    url: String,
+    token: Option<Token>,
+    worker: LocalWorker,
+) -> Result<Worker, CommandError> {
     let cannot = |error: std::io::Error| CommandError::local("cannot find this program")(error);
     let shim = ShimProgram::current_exe().map_err(cannot)?;
-    let mut config = WorkerConfig::new(url, hand.root, shim.clone(), scripted(&shim));
+    let mut config = WorkerConfig::new(url, worker.root, shim.clone(), scripted(&shim));
     config.token = token;
-    config.slots = hand.slots;
-    config.labels = hand.labels;
+    config.slots = worker.slots;
+    config.labels = worker.labels;
     config.agents.claude = claude_named();
-    if let Some(name) = hand.name {
+    if let Some(name) = worker.name {
         config.name = name;
     }
     Worker::start(config)
@@ -100,14 +108,35 @@ async fn start_worker(url: String, token: Option<Token>, hand: Hand) -> Result<W
         .map_err(|error| CommandError::Failed(format!("the worker cannot start: {}", describe(&error))))
 }
 
-/// The agents as the workers here would find them.
-pub fn agents() -> Result<AgentsConfig, CommandError> {
+/// Lets the embedded factory's own log out on stderr from `level` on, unless `RUST_LOG` says otherwise.
+pub fn show_log(level: LevelFilter) -> Result<(), CommandError> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .from_env()
+        .map_err(|error| CommandError::Usage(format!("RUST_LOG is not a filter: {error}")))?;
+    // An embedded factory is started once in a process; a second set-up would change nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .without_time()
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+    Ok(())
+}
+
+/// Whether a worker here could offer the agent: its version, or why not and what to do.
+pub async fn probe(kind: AgentKind) -> Result<Result<AgentVersion, Unavailable>, CommandError> {
     let shim = ShimProgram::current_exe().map_err(CommandError::local("cannot find this program"))?;
-    Ok(AgentsConfig {
+    let config = AgentsConfig {
         claude: claude_named(),
         scripted: scripted(&shim),
         environment: Environment::capture(Vec::new()),
-    })
+    };
+    match agents::all(&config).into_iter().find(|agent| agent.kind() == kind) {
+        Some(agent) => Ok(agent.probe().await),
+        None => Ok(Err(Unavailable(format!("this release does not drive `{kind}`")))),
+    }
 }
 
 fn scripted(shim: &ShimProgram) -> Vec<OsString> {
@@ -119,7 +148,7 @@ fn claude_named() -> Option<PathBuf> {
 }
 
 /// An error that says who is in the way, where someone is.
-fn refusal(root: &std::path::Path, error: StartError) -> CommandError {
+fn refusal(root: &Path, error: StartError) -> CommandError {
     match error {
         StartError::Lock(LockError::Held { holder, .. }) => CommandError::Refused(format!(
             "a coordinator already runs on {} (pid {}{}); use it, stop it, or choose another root with AGENT_FACTORY_DIRPATH",

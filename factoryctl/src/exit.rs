@@ -107,7 +107,7 @@ impl CommandError {
                 Some("start one with `factoryctl up`, or name yours with --url or FACTORY_URL")
             }
             Self::Status(status) => match status.code() {
-                Code::Unauthenticated => {
+                Code::Unauthenticated if status.message().is_empty() => {
                     Some("give the coordinator's token in FACTORY_AUTH_TOKEN or with --token-file")
                 }
                 Code::NotFound if status.message().contains("no task") => {

@@ -9,12 +9,13 @@ use factory_domain::{AgentKind, Backoff, Labels};
 use factory_proto::client::ClientConfig;
 use factory_proto::v1;
 use factory_proto::v1::TaskState;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Demo, DemoAgent};
 use crate::command::get_task;
 use crate::connect::Connection;
 use crate::demo::{progress, scratch, tasks};
-use crate::embedded::{self, Factory, Hand};
+use crate::embedded::{self, Factory, LocalWorker};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Interrupts;
 use crate::render::console::{BOLD, DIM};
@@ -28,6 +29,7 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(1200), cap: Durat
 
 pub async fn run(console: Console, args: Demo) -> Result<Exit, CommandError> {
     let mut interrupts = Interrupts::catch().map_err(CommandError::local("cannot catch signals"))?;
+    embedded::show_log(LevelFilter::ERROR)?;
     let (agent, why) = choose_agent(args.agent).await?;
     let directory = tempfile::Builder::new()
         .prefix("factory-demo-")
@@ -59,13 +61,7 @@ async fn choose_agent(asked: Option<DemoAgent>) -> Result<(AgentKind, String), C
     if asked == Some(DemoAgent::Scripted) {
         return Ok((AgentKind::Scripted, "the built-in agent that follows scripts, as you asked".to_owned()));
     }
-    let agents = factory_worker::agents::all(&embedded::agents()?);
-    let claude = agents.into_iter().find(|agent| agent.kind() == AgentKind::Claude);
-    let probed = match claude {
-        Some(claude) => claude.probe().await.map_err(|unavailable| unavailable.to_string()),
-        None => Err("this release does not drive it".to_owned()),
-    };
-    match (probed, asked) {
+    match (embedded::probe(AgentKind::Claude).await?, asked) {
         (Ok(found), _) => {
             Ok((AgentKind::Claude, format!("Claude Code {} is installed and logged in", found.version)))
         }
@@ -82,13 +78,13 @@ async fn start(directory: &Path) -> Result<Factory, CommandError> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut config = Config::new(directory.join("coordinator"), listen);
     config.rules.backoff = BACKOFF;
-    let hand = |name: &&str| Hand {
+    let worker = |name: &&str| LocalWorker {
         name: Some((*name).to_owned()),
         root: directory.join(name),
         slots: SLOTS,
         labels: Labels::default(),
     };
-    Factory::start(config, None, WORKERS.iter().map(hand).collect()).await
+    Factory::start(config, None, WORKERS.iter().map(worker).collect()).await
 }
 
 /// Submits the tasks at once, shows them to their end, and sums up.

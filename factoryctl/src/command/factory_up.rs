@@ -9,10 +9,11 @@ use factory_proto::client::ClientConfig;
 use factory_proto::client::follow::{self, Update};
 use factory_proto::v1;
 use futures_util::StreamExt;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Global, Up};
 use crate::connect;
-use crate::embedded::{Factory, Hand};
+use crate::embedded::{self, Factory, LocalWorker};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Interrupts;
 use crate::render::console::{BOLD, DIM};
@@ -20,22 +21,23 @@ use crate::render::{Console, event, units};
 
 pub async fn run(global: &Global, console: Console, args: Up) -> Result<Exit, CommandError> {
     let mut interrupts = Interrupts::catch().map_err(CommandError::local("cannot catch signals"))?;
+    embedded::show_log(LevelFilter::WARN)?;
     let config = configure(global, args.listen, args.insecure)?;
     let token = connect::token(global)?;
     let mut labels = Labels::default();
     for (key, value) in args.labels {
         labels.insert(key, value).map_err(|error| CommandError::Usage(format!("--label: {error}")))?;
     }
-    let hand = Hand { name: None, root: config.root.clone(), slots: args.slots, labels };
+    let worker = LocalWorker { name: None, root: config.root.clone(), slots: args.slots, labels };
     let root = config.root.clone();
-    let mut factory = Factory::start(config, token.clone(), vec![hand]).await?;
+    let factory = Factory::start(config, token.clone(), vec![worker]).await?;
     let url = factory.url();
     greet(console, &url, &root, args.slots)?;
     tokio::select! {
         shown = show_events(console, ClientConfig::new(&url, token)) => shown?,
         () = interrupts.next() => {}
     }
-    let exit = drain(console, &mut factory, &mut interrupts).await;
+    let exit = drain(console, &factory, &mut interrupts).await;
     factory.stop().await;
     exit
 }
@@ -95,7 +97,7 @@ async fn show_events(console: Console, config: ClientConfig) -> Result<(), Comma
 
 async fn drain(
     console: Console,
-    factory: &mut Factory,
+    factory: &Factory,
     interrupts: &mut Interrupts,
 ) -> Result<Exit, CommandError> {
     console.note("draining: no new task starts, running ones finish; ctrl-c again stops at once");

@@ -1,16 +1,17 @@
 //! `run`: one task from its prompt to its end, with an embedded factory where no
 //! coordinator was named and none is found.
 
-use factory_domain::Labels;
+use factory_domain::{AgentKind, Labels};
 use factory_proto::client::follow::{self, Update};
 use factory_proto::client::{ClientConfig, ClientError};
 use factory_proto::v1;
 use futures_util::StreamExt;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Global, Run};
 use crate::command::{factory_up, task_submit, task_watch};
 use crate::connect::{self, Connection};
-use crate::embedded::{self, Factory, Hand};
+use crate::embedded::{self, Factory, LocalWorker};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Interrupts;
 use crate::render::{Console, units};
@@ -26,10 +27,13 @@ pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, C
         let subject = Subject::Tasks(vec![submitted.number.to_string()]);
         return task_watch::to_the_end(connection, console, subject, args.raw).await;
     }
+    embedded::show_log(LevelFilter::WARN)?;
+    check_agent(&task).await?;
     let config = factory_up::configure(global, "127.0.0.1:0".to_owned(), false)?;
     let token = connect::token(global)?;
-    let hand = Hand { name: None, root: config.root.clone(), slots: SLOTS, labels: Labels::default() };
-    let factory = Factory::start(config, token.clone(), vec![hand]).await?;
+    let worker =
+        LocalWorker { name: None, root: config.root.clone(), slots: SLOTS, labels: Labels::default() };
+    let factory = Factory::start(config, token.clone(), vec![worker]).await?;
     console.note(format_args!("no coordinator was running: this process is one now, at {}", factory.url()));
     let exit = Alone { console, factory: &factory }
         .run(ClientConfig::new(factory.url(), token), task, args.raw)
@@ -49,6 +53,17 @@ async fn find_coordinator(global: &Global, console: Console) -> Result<Option<Co
     let Some(url) = embedded::holder(&root).and_then(|holder| holder.url) else { return Ok(None) };
     console.note(format_args!("using the coordinator at {url}"));
     Connection::to(ClientConfig::new(url, connect::token(global)?)).await.map(Some)
+}
+
+/// Alone, a task whose agent cannot be used here would wait for ever.
+async fn check_agent(task: &v1::NewTask) -> Result<(), CommandError> {
+    let named = task.spec.as_ref().map(|spec| spec.agent.as_str()).filter(|agent| !agent.is_empty());
+    let kind = named.unwrap_or(AgentKind::Claude.as_str()).parse::<AgentKind>();
+    let kind = kind.map_err(|error| CommandError::Usage(format!("--agent: {error}")))?;
+    let probed = embedded::probe(kind).await?;
+    probed
+        .map(drop)
+        .map_err(|why| CommandError::Failed(format!("the agent {kind} cannot be used here: {why}")))
 }
 
 /// A run in a factory of its own.

@@ -13,7 +13,8 @@ const COMMITS: usize = 5;
 /// The lines about a task that has ended.
 pub fn lines(task: &v1::Task) -> Vec<String> {
     let style = state_style(task.state());
-    let mut head = vec![format!("{style}{}{style:#}", task.state().name())];
+    let time = units::clock(task.ended_at_ms);
+    let mut head = vec![format!("{DIM}{time}{DIM:#} {style}{}{style:#}", task.state().name())];
     head.push(format!("in {}", units::span(task.ended_at_ms - task.submitted_at_ms)));
     let report = task.report.clone().unwrap_or_default();
     let usage = report.usage.clone().unwrap_or_default();

@@ -45,6 +45,8 @@ impl View {
         match self.form {
             Form::Raw => Ok(()),
             Form::JsonLines => self.console.value(&EventView::new(event, cursor.to_string())),
+            // The summary, which follows at once, says it with all that belongs to it.
+            Form::Readable if event.state().is_terminal() => Ok(()),
             Form::Readable => {
                 let time = units::clock(event.at_ms);
                 self.line(event.task_number, &format!("{DIM}{time}{DIM:#} {}", event::sentence(event)))
