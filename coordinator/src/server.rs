@@ -69,9 +69,15 @@ pub async fn serve(listener: TcpListener, router: Router, stopping: Cancellation
 }
 
 async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it was served");
-        return;
+    // Whoever connects and says nothing holds nothing.
+    match tokio::time::timeout(HEAD_WITHIN, stream.readable()).await {
+        Ok(readable) => {
+            if let Err(error) = readable.and_then(|()| stream.set_nodelay(true)) {
+                tracing::debug!(%error, "a connection was gone before it was served");
+                return;
+            }
+        }
+        Err(_) => return,
     }
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);

@@ -26,6 +26,9 @@ pub enum ToWorker {
 /// Where a session's messages go; an error is its last one.
 pub type Outbox = mpsc::Sender<Result<ToWorker, Error>>;
 
+/// No worker is offered more at once, however many it would take.
+const MAX_CREDITS: u32 = 512;
+
 /// Names one open stream: a worker that reconnects has a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seat {
@@ -139,6 +142,7 @@ impl Fleet {
     }
 
     pub fn set_credits(&self, seat: Seat, free_slots: u32) {
+        let free_slots = free_slots.min(MAX_CREDITS);
         self.with(seat, |connected| connected.capacity.free_slots = free_slots);
     }
 

@@ -47,9 +47,8 @@ impl App {
             tasks.push(self.store.resolve(name).await?);
         }
         let feed = self.store.feed();
-        if after > *feed.borrow() {
-            return Err(Error::invalid("after", format!("is {after}; the feed ends at {}", *feed.borrow())));
-        }
+        let head = *feed.borrow();
+        self.check_cursor(after, head).await?;
         let ends = match (until_ended, follow) {
             (true, _) if tasks.is_empty() => End::WhenIdle,
             (true, _) => End::WithTasks(self.not_ended(&tasks).await?),
@@ -57,6 +56,15 @@ impl App {
             (false, false) => End::Now,
         };
         Ok(EventWatcher { app: Arc::clone(self), feed, tasks, after, read: VecDeque::new(), ends })
+    }
+
+    /// A cursor beyond the feed's end is of another factory; whoever waited for it would wait for ever.
+    async fn check_cursor(&self, after: u64, head: u64) -> Result<(), Error> {
+        // The head is told a moment after its commit, in which its event can be read already.
+        if after <= head || !self.store.events_after(after - 1, &[], 1).await?.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid("after", format!("is {after}, and the feed ends at {head}")))
     }
 
     async fn not_ended(&self, tasks: &[TaskId]) -> Result<HashSet<TaskId>, Error> {

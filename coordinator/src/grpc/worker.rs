@@ -14,7 +14,7 @@ use super::{artifacts, session};
 use crate::app::{App, Beat, Error, LogBatch, ReportVerdict};
 use crate::store::{Held, Holding, ReportedAttempt};
 
-/// Messages to one worker that wait to be read. Offers are bounded by its slots, which are fewer.
+/// Messages to one worker that wait to be read: all the offers it may have open, and as many others.
 const OUTBOX: usize = 1024;
 
 pub struct Workers(pub Arc<App>);

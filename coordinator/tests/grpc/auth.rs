@@ -6,6 +6,13 @@ use factory_proto::v1;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::setup::{Factory, soon};
 
@@ -38,4 +45,31 @@ async fn health_is_open_over_plain_http() {
     soon(stream.read_to_string(&mut reply)).await.expect("a reply");
     assert!(reply.starts_with("HTTP/1.1 200") && reply.contains("\"ok\""), "{reply}");
     factory.coordinator.shutdown().await;
+}
+
+#[tokio::test]
+async fn health_and_reflection_are_served_over_grpc() {
+    let factory = Factory::start().await;
+    let endpoint = tonic::transport::Endpoint::from_shared(factory.coordinator.url()).expect("a URL");
+    let channel = soon(endpoint.connect()).await.expect("it answers");
+    for service in ["", "factory.v1.TaskService", "factory.v1.WorkerService"] {
+        let mut health = HealthClient::new(channel.clone());
+        let reply =
+            soon(health.check(HealthCheckRequest { service: service.to_owned() })).await.expect(service);
+        assert_eq!(reply.into_inner().status(), ServingStatus::Serving, "{service}");
+    }
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(channel);
+    let replies = soon(reflection.server_reflection_info(tokio_stream::iter([ask]))).await.expect("a stream");
+    let reply = soon(replies.into_inner().message()).await.expect("no error").expect("a reply");
+    let Some(MessageResponse::ListServicesResponse(list)) = reply.message_response else {
+        panic!("instead of a list: {reply:?}");
+    };
+    let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    for name in ["TaskService", "LogService", "WorkerService", "FleetService"] {
+        assert!(names.contains(&format!("factory.v1.{name}")), "{names:?}");
+    }
 }

@@ -63,3 +63,14 @@ async fn a_stop_ends_a_watch_with_unavailable() {
     soon(factory.coordinator.shutdown()).await;
     assert_eq!(soon(events.message()).await.expect_err("ended").code(), Code::Unavailable);
 }
+
+#[tokio::test]
+async fn a_cursor_of_another_factory_is_refused() {
+    let factory = Factory::start().await;
+    let request = v1::WatchRequest { after: 1000, follow: true, ..Default::default() };
+    let refused = soon(factory.client.tasks().watch(request)).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let beyond = v1::WatchRequest { tasks: vec!["77".into()], ..Default::default() };
+    let missing = soon(factory.client.tasks().watch(beyond)).await.expect_err("no such task");
+    assert_eq!(missing.code(), Code::NotFound);
+}
