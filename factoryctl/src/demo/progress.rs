@@ -20,6 +20,8 @@ use crate::render::transcript::Transcript;
 use crate::render::{Console, event, plain, units};
 use crate::watch::{Incoming, Joiner, LogPlace, incoming};
 
+const TICK: Duration = Duration::from_millis(120);
+
 /// Follows `tasks` until all have ended.
 pub async fn follow(
     config: &ClientConfig,
@@ -97,10 +99,15 @@ impl Board {
                 joiner: Joiner::default(),
                 transcript: Transcript::default(),
             };
-            row.show(submitted.number);
             (submitted.number, row)
         });
-        Self { rows: rows.collect(), bars, console }
+        let board = Self { rows: rows.collect(), bars, console };
+        // Not before all are there: a line that is drawn while the next is added stays behind.
+        for (number, row) in &board.rows {
+            row.show(*number);
+            row.bar.enable_steady_tick(TICK);
+        }
+        board
     }
 
     fn event(&mut self, event: &v1::Event) {
@@ -128,6 +135,10 @@ impl Board {
         for record in batch.records {
             let Some(line) = row.joiner.push(batch.attempt_number, record) else { continue };
             let said = row.transcript.lines(line.stream, &line.data);
+            // How the worker prepares is news; how it tidies up is none beside the agent's last words.
+            if line.stream == v1::LogStream::Factory && row.state != v1::TaskState::Leased {
+                continue;
+            }
             // Words and calls; what tools answered stands indented, and would flicker by.
             if let Some(last) = said.iter().rev().find(|line| !line.starts_with(' ')) {
                 row.activity = strip_str(last).to_string();
@@ -155,7 +166,5 @@ fn spinner() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner:.cyan} {wide_msg}")
         .expect("a fixed template that is right")
         .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ");
-    let bar = ProgressBar::new_spinner().with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
+    ProgressBar::new_spinner().with_style(style)
 }

@@ -59,7 +59,7 @@ fn shown(event: &Event) -> Vec<String> {
         }
         Event::ToolUse { name, argument, subagent, .. } => {
             let cyan = style(AnsiColor::Cyan);
-            let argument = plain::shorten(&plain::line(argument.trim()), WIDTH);
+            let argument = plain::shorten(&plain::line(in_workspace(argument.trim())), WIDTH);
             let line = format!("{cyan}●{cyan:#} {BOLD}{}{BOLD:#} {argument}", plain::line(name));
             indented(*subagent, [line])
         }
@@ -88,6 +88,17 @@ fn shown(event: &Event) -> Vec<String> {
         Event::Result(result) => failed_result(result).into_iter().collect(),
         Event::RateLimit { .. } | Event::Other { .. } => Vec::new(),
     }
+}
+
+/// A path inside an attempt's workspace, `…/workspaces/<attempt id>/src/a.rs`, as seen from there.
+fn in_workspace(argument: &str) -> &str {
+    const UUID: usize = 36;
+    let inside = || {
+        let (_, rest) = argument.starts_with('/').then(|| argument.split_once("/workspaces/"))??;
+        let (id, path) = rest.split_at_checked(UUID)?;
+        id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-').then(|| path.strip_prefix('/'))?
+    };
+    inside().filter(|path| !path.is_empty()).unwrap_or(argument)
 }
 
 /// What a subagent says stands apart from what its caller says.
@@ -146,6 +157,11 @@ mod tests {
         for (input, argument) in [
             (r#"{"command":"cargo test","description":"Run"}"#, "cargo test"),
             (r#"{"file_path":"/w/a.rs","content":"long"}"#, "/w/a.rs"),
+            (r#"{"file_path":"/r/workspaces/01a1fddb-8521-744d-bf62-1acb70a1d5f3/src/a.rs"}"#, "src/a.rs"),
+            (
+                r#"{"file_path":"/home/me/workspaces/project-with-a-name-that-is-long-enough/a.rs"}"#,
+                "/home/me/workspaces/project-with-a-name-that-is-long-enough/a.rs",
+            ),
         ] {
             let line = format!(
                 r#"{{"type":"assistant","message":{{"content":[{{"type":"tool_use","name":"T","input":{input}}}]}}}}"#
