@@ -104,12 +104,14 @@ impl Shared {
     }
 
     /// Puts an attempt on disk and hands it to its own task.
-    pub fn begin(
+    pub async fn begin(
         self: &Arc<Self>,
         assignment: Assignment,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> io::Result<()> {
-        let attempt = Attempt::accept(self, assignment, orders)?;
+        let host = Arc::clone(self);
+        let accepting = tokio::task::spawn_blocking(move || Attempt::accept(&host, assignment, orders));
+        let attempt = accepting.await.map_err(io::Error::other)??;
         // The host takes no more only while it stops, when the attempt stays on disk as it is.
         let _ = self.begun.send(attempt);
         Ok(())
@@ -117,6 +119,7 @@ impl Shared {
 
     /// Everything earlier starts left in the spool directory. What cannot be taken up is left alone, and said.
     fn take_up(self: &Arc<Self>) -> io::Result<()> {
+        std::fs::create_dir_all(self.spools())?;
         for entry in std::fs::read_dir(self.spools())? {
             let path = entry?.path();
             let taken = SpoolDir::open(&path).and_then(|spool| {
@@ -180,8 +183,12 @@ impl Worker {
             config,
         });
         let spools = shared.spools();
-        std::fs::create_dir_all(&spools)
-            .and_then(|()| shared.take_up())
+        // It may have to end what a half-made start left behind, and wait for that.
+        let taking_up = Arc::clone(&shared);
+        tokio::task::spawn_blocking(move || taking_up.take_up())
+            .await
+            .map_err(io::Error::other)
+            .and_then(std::convert::identity)
             .map_err(|source| StartError::Spools { path: spools, source })?;
         let token = CancellationToken::new();
         let mut worker = Self { shared, token, loops: JoinSet::new(), _identity: identity };

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use factory_domain::{Report, TaskId, WorkerId};
 use factory_proto::client::Client;
@@ -24,6 +25,8 @@ use crate::uplink::{Trouble, Uplink};
 
 /// Bytes of an artifact in one message.
 const PIECE: usize = 256 * 1024;
+/// How long one file may take before it is tried again over a new connection.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(600);
 
 /// A file to hand over with the report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,10 +56,13 @@ impl EnclosureKind {
 }
 
 /// Puts a report on disk. From here on it is delivered, whatever becomes of this process.
-pub fn write(spool: &SpoolDir, report: Report, enclosures: &[Enclosure]) -> io::Result<()> {
-    // The report last: its presence says that all is there.
-    write_atomically(&enclosures_path(spool), &serde_json::to_vec(enclosures)?)?;
-    write_atomically(&spool.report_path(), &v1::Report::from(report).encode_to_vec())
+pub async fn write(spool: SpoolDir, report: Report, enclosures: Vec<Enclosure>) -> io::Result<()> {
+    let writing = tokio::task::spawn_blocking(move || {
+        // The report last: its presence says that all is there.
+        write_atomically(&enclosures_path(&spool), &serde_json::to_vec(&enclosures)?)?;
+        write_atomically(&spool.report_path(), &v1::Report::from(report).encode_to_vec())
+    });
+    writing.await.map_err(io::Error::other)?
 }
 
 fn enclosures_path(spool: &SpoolDir) -> PathBuf {
@@ -200,7 +206,8 @@ impl Letter {
             .map(|piece| v1::upload_artifact_request::Part::Data(piece.to_vec()));
         let first = futures_util::stream::iter([v1::upload_artifact_request::Part::Header(header)]);
         let parts = first.chain(pieces).map(|part| v1::UploadArtifactRequest { part: Some(part) });
-        match client.worker().upload_artifact(parts).await {
+        let uploaded = tokio::time::timeout(UPLOAD_WITHIN, client.worker().upload_artifact(parts)).await;
+        match uploaded.unwrap_or_else(|_| Err(Status::deadline_exceeded("the upload took too long"))) {
             Ok(_) => Ok(()),
             Err(status) if is_final(&status) => {
                 tracing::warn!(

@@ -26,6 +26,8 @@ use crate::uplink::{Trouble, Uplink};
 const COOL_DOWN: Duration = Duration::from_secs(30);
 /// The same where only a slot was missing, which the next credits tell anyway.
 const SHORT_COOL_DOWN: Duration = Duration::from_millis(200);
+/// How long a coordinator may take to answer Hello.
+const WELCOME_WITHIN: Duration = Duration::from_secs(15);
 /// Messages waiting to be sent; the stream takes them at once, so this is never reached.
 const OUTGOING: usize = 256;
 
@@ -64,7 +66,9 @@ async fn serve(shared: &Arc<Shared>, uplink: &mut Uplink) -> Result<(), Trouble>
     let mut session = Session { shared: Arc::clone(shared), say, announced, credits: None };
     session.say(Say::Hello(session.hello(&held))).await?;
     let mut heard = client.worker().session(ReceiverStream::new(sayings)).await?.into_inner();
-    let welcome = match next(&mut heard).await? {
+    let welcome = tokio::time::timeout(WELCOME_WITHIN, next(&mut heard)).await;
+    let welcome = welcome.map_err(|_| Status::deadline_exceeded("no Welcome came"))?;
+    let welcome = match welcome? {
         Some(Heard::Welcome(welcome)) => welcome,
         Some(_) => return Err(Status::internal("the coordinator did not answer Hello with Welcome").into()),
         None => return Ok(()),
@@ -188,7 +192,7 @@ impl Session {
 
     async fn answer(&mut self, offer: v1::Offer) -> Result<(), Trouble> {
         let (task_id, attempt_id) = (offer.task_id.clone(), offer.attempt_id.clone());
-        match self.take_on(offer) {
+        match self.take_on(offer).await {
             Ok(()) => {
                 // Fewer credits first: once the acceptance is read, the slot counts as free otherwise.
                 self.tell_changes().await?;
@@ -203,7 +207,7 @@ impl Session {
     }
 
     /// Checks an offer, takes a slot for it and puts it on disk; its attempt then waits for the confirmation.
-    fn take_on(&self, offer: v1::Offer) -> Result<(), Refusal> {
+    async fn take_on(&self, offer: v1::Offer) -> Result<(), Refusal> {
         let assignment = Assignment::from_offer(offer).map_err(Refusal::new)?;
         check(&self.shared, &assignment)?;
         let (task, attempt) = (assignment.task, assignment.attempt);
@@ -214,7 +218,7 @@ impl Session {
             Err(Full::NoSlot) => return Err(Refusal::soon("all slots of this worker are taken")),
             Err(Full::Draining) => return Err(Refusal::new("the worker is draining")),
         };
-        self.shared.begin(assignment, orders).map_err(|error| {
+        self.shared.begin(assignment, orders).await.map_err(|error| {
             self.shared.roster.remove(attempt);
             Refusal::new(format!("the worker's disk failed: {error}"))
         })

@@ -65,7 +65,10 @@ impl Course {
             let (input, is_result) = tokio::select! {
                 biased;
                 input = &mut work => (input, true),
-                Some(order) = self.orders.recv() => (order.into(), false),
+                Some(order) = self.orders.recv() => {
+                    tracing::info!(?order, "attempt ordered");
+                    (order.into(), false)
+                }
             };
             match self.apply(input) {
                 Reaction::Next(step) => return Some(step),

@@ -19,6 +19,8 @@ use crate::spool::RecordReader;
 
 /// Bytes of records read at a time; between two reads others have their turn.
 const READ: usize = 256 * 1024;
+/// Bytes of one line that are understood; the log has all of it. Claude's longest are a few megabytes.
+const MAX_LINE: usize = 64 * 1024 * 1024;
 
 impl Work {
     /// Reads what the agent prints until nothing of it is left. Cancelling the token ends it.
@@ -152,7 +154,10 @@ struct Lines {
 impl Lines {
     fn take<'r>(&mut self, record: &'r LogRecord) -> Option<std::borrow::Cow<'r, [u8]>> {
         if record.continues {
-            self.begun.entry(record.stream).or_default().extend_from_slice(&record.data);
+            let begun = self.begun.entry(record.stream).or_default();
+            if begun.len() < MAX_LINE {
+                begun.extend_from_slice(&record.data);
+            }
             return None;
         }
         match self.begun.remove(&record.stream) {

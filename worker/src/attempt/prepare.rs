@@ -21,15 +21,12 @@ impl Work {
     /// Makes the workspace and runs the set-up script. Cancelling the token ends either early.
     pub async fn prepare(&mut self, token: &CancellationToken) -> Input {
         match self.make_ready(token).await {
-            Ok(place) => match self.progress(Progress::Prepared { place }) {
-                Ok(()) => Input::Prepared,
-                Err(error) => Input::PreparationFailed(worker_error(&error)),
-            },
+            Ok(()) => Input::Prepared,
             Err(failure) => Input::PreparationFailed(failure),
         }
     }
 
-    async fn make_ready(&mut self, token: &CancellationToken) -> Result<Place, Failure> {
+    async fn make_ready(&mut self, token: &CancellationToken) -> Result<(), Failure> {
         if !matches!(self.assignment.progress, Progress::Accepted) {
             // What lies there now may be half made; another attempt begins afresh, under another name.
             return Err(Failure {
@@ -37,16 +34,17 @@ impl Work {
                 message: "the worker was restarted while it prepared the attempt".to_owned(),
             });
         }
-        self.progress(Progress::Preparing).map_err(|error| worker_error(&error))?;
+        self.progress(Progress::Preparing).await.map_err(|error| worker_error(&error))?;
         let journal = self.journal().await.map_err(|error| worker_error(&error))?;
         let place = match self.assignment.spec.repo.clone() {
             Some(source) => self.check_out(&source, &journal, token).await?,
             None => self.make_directory(&journal).await.map_err(|error| worker_error(&error))?,
         };
         // On disk before the script runs, so that whatever ends it, the worktree is known and goes.
-        self.progress(Progress::Prepared { place: place.clone() }).map_err(|error| worker_error(&error))?;
-        self.set_up(&place, &journal, token).await?;
-        Ok(place)
+        self.progress(Progress::Prepared { place: place.clone() })
+            .await
+            .map_err(|error| worker_error(&error))?;
+        self.set_up(&place, &journal, token).await
     }
 
     async fn check_out(
@@ -131,7 +129,9 @@ impl Work {
         let launch = agent.launch(&job).map_err(|error| unavailable(error.to_string()))?;
         self.close_journal();
         // Before the start: a worker that dies in between finds out by the shim whether there was one.
-        self.progress(Progress::Started { place, at_time: now() }).map_err(|error| worker_error(&error))?;
+        self.progress(Progress::Started { place, at_time: now() })
+            .await
+            .map_err(|error| worker_error(&error))?;
         let config = &self.host.config;
         let started =
             shim::start(&config.shim, &self.spool, &job.workspace, &launch, config.kill_grace).await;

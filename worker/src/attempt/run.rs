@@ -173,9 +173,11 @@ impl Attempt {
 }
 
 impl Work {
-    pub(super) fn progress(&mut self, progress: Progress) -> io::Result<()> {
+    /// Writes down how far the attempt has come. A sync of the disk, apart from the loops.
+    pub(super) async fn progress(&mut self, progress: Progress) -> io::Result<()> {
         self.assignment.progress = progress;
-        self.assignment.write(&self.spool)
+        let (assignment, spool) = (self.assignment.clone(), self.spool.clone());
+        tokio::task::spawn_blocking(move || assignment.write(&spool)).await.map_err(io::Error::other)?
     }
 
     /// The log, for what the worker itself has to say. Only while no shim has it.

@@ -66,7 +66,7 @@ impl Work {
         let failed = self.keep_if_failed(delivered).await;
         if let Some(place) = self.assignment.place().cloned() {
             let keep = self.findings.keep;
-            if let Err(error) = self.progress(Progress::Saved { place, keep }) {
+            if let Err(error) = self.progress(Progress::Saved { place, keep }).await {
                 tracing::warn!(%error, "that the work is saved cannot be written down; it will be saved again");
             }
         }
@@ -131,7 +131,7 @@ impl Work {
             let written = match self.journal().await {
                 Ok(journal) => {
                     let report = self.report(outcome.clone(), journal.records());
-                    outbox::write(&self.spool, report, &self.findings.enclosures)
+                    outbox::write(self.spool.clone(), report, self.findings.enclosures.clone()).await
                 }
                 Err(error) => Err(error),
             };
