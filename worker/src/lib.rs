@@ -1,4 +1,10 @@
 //! The worker: a git worktree and an agent process for each attempt, logs and heartbeats streamed back.
+//!
+//! A [`Worker`] is a handful of loops, one a file, that share a roster of the attempts held:
+//! the session (offers and orders), the heartbeat (leases), the logs and the outbox (what the
+//! coordinator must not miss). Each attempt is a task of its own that acts for a pure state
+//! machine (`attempt/`), with a workspace from [`repo`], an agent from [`agents`] and a
+//! [`shim`] that owns the agent's processes and outlives this one.
 
 mod agent_host;
 pub mod agents;

@@ -1,0 +1,146 @@
+use super::*;
+use proptest::prelude::*;
+
+fn failure() -> Failure {
+    Failure { reason: FailureReason::AgentError, message: "it broke".into() }
+}
+
+fn cause() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        Just(Cause::Shutdown),
+        Just(Cause::Failed(failure())),
+        Just(Cause::Cancelled),
+        Just(Cause::Superseded),
+    ]
+}
+
+fn verdict() -> impl Strategy<Value = Outcome> {
+    prop_oneof![Just(Outcome::Succeeded), Just(Outcome::Failed { failure: failure() })]
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        Just(Input::Confirmed),
+        Just(Input::Prepared),
+        Just(Input::PreparationFailed(failure())),
+        Just(Input::Started),
+        Just(Input::StartFailed(failure())),
+        cause().prop_map(Input::End),
+        (any::<bool>(), verdict()).prop_map(|(stopped, verdict)| Input::AgentEnded { stopped, verdict }),
+        any::<bool>().prop_map(|bad| Input::Saved { failed: bad.then(failure) }),
+        any::<bool>().prop_map(|bad| Input::Delivered { failed: bad.then(failure) }),
+        Just(Input::Acknowledged),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_inputs_breaks_the_rules(inputs in prop::collection::vec(input(), 0..40)) {
+        let mut machine = Machine::accepted();
+        let mut steps = Vec::new();
+        let mut interrupts = 0;
+        for input in inputs {
+            let before = machine.phase();
+            let reaction = machine.apply(input);
+            prop_assert!(machine.phase() >= before, "a phase never goes back");
+            if before == Phase::Done {
+                prop_assert_eq!(reaction, Reaction::Nothing, "what is done stays done");
+            }
+            match reaction {
+                Reaction::Next(step) => steps.push(step),
+                Reaction::Interrupt => interrupts += 1,
+                Reaction::Nothing => {}
+            }
+        }
+        for (index, step) in steps.iter().enumerate() {
+            prop_assert!(!steps[..index].contains(step), "{step:?} twice");
+        }
+        prop_assert!(interrupts <= 1);
+        prop_assert!(!steps.contains(&Step::Start) || steps.contains(&Step::Prepare), "nothing runs unprepared");
+        prop_assert!(!steps.contains(&Step::Report) || !steps.contains(&Step::Follow) || steps.contains(&Step::Save),
+            "what an agent did is saved before it is reported");
+        prop_assert_eq!(machine.phase() == Phase::Done, steps.last() == Some(&Step::Remove));
+        if steps.contains(&(Step::Deliver { push: true })) {
+            prop_assert_eq!(machine.verdict, Some(Outcome::Succeeded));
+        }
+    }
+}
+
+fn run(inputs: impl IntoIterator<Item = Input>) -> (Machine, Vec<Step>) {
+    let mut machine = Machine::accepted();
+    let steps = inputs.into_iter().filter_map(|input| match machine.apply(input) {
+        Reaction::Next(step) => Some(step),
+        Reaction::Nothing | Reaction::Interrupt => None,
+    });
+    let steps = steps.collect();
+    (machine, steps)
+}
+
+fn ended(stopped: bool, verdict: Outcome) -> Input {
+    Input::AgentEnded { stopped, verdict }
+}
+
+fn running() -> Vec<Input> {
+    vec![Input::Confirmed, Input::Prepared, Input::Started]
+}
+
+#[test]
+fn the_happy_path_saves_delivers_reports_and_tidies_up() {
+    let rest = [
+        ended(false, Outcome::Succeeded),
+        Input::Saved { failed: None },
+        Input::Delivered { failed: None },
+        Input::Acknowledged,
+    ];
+    let (machine, steps) = run(running().into_iter().chain(rest));
+    let push = Step::Deliver { push: true };
+    assert_eq!(
+        steps,
+        [Step::Prepare, Step::Start, Step::Follow, Step::Save, push, Step::Report, Step::Remove]
+    );
+    assert_eq!((machine.phase(), machine.outcome()), (Phase::Done, Outcome::Succeeded));
+}
+
+#[test]
+fn nothing_is_pushed_once_a_cancel_came() {
+    for inputs in [
+        vec![Input::End(Cause::Cancelled), ended(true, Outcome::Failed { failure: failure() })],
+        vec![ended(false, Outcome::Succeeded), Input::End(Cause::Cancelled)],
+    ] {
+        let saved = [Input::Saved { failed: None }];
+        let (machine, steps) = run(running().into_iter().chain(inputs).chain(saved));
+        assert_eq!(steps.last(), Some(&Step::Deliver { push: false }));
+        assert_eq!(machine.outcome(), Outcome::Cancelled);
+    }
+}
+
+#[test]
+fn an_agent_that_was_done_before_the_order_came_has_succeeded() {
+    let inputs = [Input::End(Cause::Cancelled), ended(false, Outcome::Succeeded)];
+    let (machine, _) = run(running().into_iter().chain(inputs));
+    assert_eq!(machine.outcome(), Outcome::Succeeded);
+}
+
+#[test]
+fn a_superseded_attempt_reports_nothing() {
+    let superseded = || Input::End(Cause::Superseded);
+    let done = ended(false, Outcome::Succeeded);
+    for inputs in [
+        vec![superseded()],
+        vec![Input::Confirmed, superseded(), Input::PreparationFailed(failure())],
+        [running(), vec![superseded(), ended(true, Outcome::Cancelled)]].concat(),
+        [running(), vec![done, superseded(), Input::Saved { failed: None }]].concat(),
+    ] {
+        let (machine, steps) = run(inputs);
+        assert_eq!(machine.phase(), Phase::Done);
+        assert!(!steps.contains(&Step::Report), "{steps:?}");
+        assert_eq!(steps.last(), Some(&Step::Remove));
+    }
+}
+
+#[test]
+fn work_that_could_not_be_saved_is_no_success() {
+    let inputs = [ended(false, Outcome::Succeeded), Input::Saved { failed: Some(failure()) }];
+    let (machine, _) = run(running().into_iter().chain(inputs));
+    assert_eq!(machine.outcome(), Outcome::Failed { failure: failure() });
+}
