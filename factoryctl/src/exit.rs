@@ -1,6 +1,7 @@
 //! How a command ends: the documented exit codes, and the one place where
 //! errors of every kind are mapped to them and worded for people.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 
@@ -8,6 +9,8 @@ use factory_domain::Violation;
 use factory_proto::client::ClientError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+
+use crate::connect::connection_broke;
 
 /// The exit codes, as `factoryctl --help` documents them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +157,11 @@ fn describe(status: &Status) -> String {
     }
     match (status.code(), status.message()) {
         (Code::Unauthenticated, "") => "the coordinator refused the token".to_owned(),
-        (Code::Unavailable, _) => "the connection to the coordinator was lost".to_owned(),
+        // The coordinator's own words are for people; those of HTTP/2 are not.
+        (Code::Unavailable, message) if status.source().is_none() && !message.is_empty() => {
+            message.to_owned()
+        }
+        _ if connection_broke(status) => "the connection to the coordinator was lost".to_owned(),
         (code, "") => format!("the coordinator answered: {}", code.description()),
         (_, message) => message.to_owned(),
     }

@@ -39,14 +39,6 @@ impl HeldEvents {
         self.queue.front()
     }
 
-    pub fn front_task(&self) -> String {
-        self.queue.front().map(|event| event.task_id.clone()).unwrap_or_default()
-    }
-
-    pub fn front_attempt(&self) -> u32 {
-        self.queue.front().map(|event| event.attempt_number).unwrap_or_default()
-    }
-
     /// Whether the length of the log must be known before the front can be judged.
     pub fn needs_length(&self) -> bool {
         self.wait.is_none() && self.queue.front().is_some_and(ends_an_attempt)

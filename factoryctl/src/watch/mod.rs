@@ -10,6 +10,7 @@ mod cursor;
 mod held;
 pub mod incoming;
 mod lines;
+mod open;
 mod view;
 
 use std::collections::BTreeMap;
@@ -23,10 +24,9 @@ use factory_proto::v1::TaskState;
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, SelectAll};
 use tokio::time::{Instant, MissedTickBehavior};
-use tonic::Code;
 
+use crate::connect::connection_broke;
 use crate::exit::{CommandError, Exit};
-use crate::render::Console;
 use crate::render::transcript::Transcript;
 use held::HeldEvents;
 
@@ -102,98 +102,6 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Finds the tasks and opens their streams.
-    pub async fn open(
-        client: Client,
-        config: ClientConfig,
-        console: Console,
-        subject: Subject,
-        since: Option<WatchCursor>,
-        raw: bool,
-    ) -> Result<Self, CommandError> {
-        let prefixed = !matches!(&subject, Subject::Tasks(names) if names.len() == 1);
-        let mut watch = Self {
-            client,
-            config,
-            view: View::new(console, raw, prefixed),
-            all: matches!(subject, Subject::All),
-            cursor: since.clone().unwrap_or_default(),
-            tasks: BTreeMap::new(),
-            incoming: SelectAll::new(),
-            held: HeldEvents::default(),
-            events_ended: false,
-            away: false,
-        };
-        let names = match subject {
-            Subject::Tasks(names) => {
-                for name in names {
-                    watch.enter_task(name, since.is_some()).await?;
-                }
-                watch.tasks.values().map(|task| task.id.clone()).collect()
-            }
-            Subject::All => {
-                watch.enter_live_tasks(since.is_none()).await?;
-                Vec::new()
-            }
-        };
-        watch.incoming.push(incoming::events(&watch.config, names, watch.cursor.event, watch.all));
-        Ok(watch)
-    }
-
-    /// From the beginning on, a log is opened by the event that begins its attempt, so
-    /// that the telling keeps its order; a cursor may lie behind that event.
-    async fn enter_task(&mut self, name: String, resumed: bool) -> Result<(), CommandError> {
-        let request = self.client.request(v1::GetRequest { task: name });
-        let reply = self.client.tasks().get(request).await?.into_inner();
-        let task = reply.task.unwrap_or_default();
-        let (number, attempts) = (task.number, task.attempts);
-        self.tasks.insert(number, Watched::new(&task));
-        if resumed && attempts > 0 {
-            self.follow_log(number);
-        }
-        Ok(())
-    }
-
-    /// Of tasks that already run, what they printed before is not shown again.
-    async fn enter_live_tasks(&mut self, from_now: bool) -> Result<(), CommandError> {
-        use TaskState as S;
-        let states = [S::Queued, S::Leased, S::Running, S::Cancelling, S::Parked];
-        let request = v1::ListRequest {
-            states: states.map(i32::from).to_vec(),
-            page_size: 1000,
-            ..v1::ListRequest::default()
-        };
-        let reply = self.client.tasks().list(self.client.request(request)).await?.into_inner();
-        if from_now {
-            self.cursor.event = reply.cursor;
-        }
-        for task in reply.tasks {
-            let (number, attempts) = (task.number, task.attempts);
-            if from_now && attempts > 0 {
-                let place = self.log_end(&task.id).await?;
-                self.cursor.logs.insert(number, place);
-            }
-            self.tasks.insert(number, Watched::new(&task));
-            if attempts > 0 {
-                self.follow_log(number);
-            }
-        }
-        Ok(())
-    }
-
-    async fn log_end(&self, id: &str) -> Result<LogPlace, CommandError> {
-        let request =
-            v1::ReadLogRequest { task: id.to_owned(), tail: Some(1), ..v1::ReadLogRequest::default() };
-        match self.client.logs().read(self.client.request(request)).await {
-            Ok(reply) => {
-                let page = reply.into_inner();
-                Ok(LogPlace { attempt: page.attempt_number, offset: page.next_offset })
-            }
-            Err(status) if status.code() == Code::NotFound => Ok(LogPlace::default()),
-            Err(status) => Err(status.into()),
-        }
-    }
-
     fn follow_log(&mut self, number: u64) {
         let Some(task) = self.tasks.get_mut(&number).filter(|task| task.log == Log::Unopened) else { return };
         task.log = Log::Open;
@@ -208,7 +116,7 @@ impl Watch {
     /// By the states the tasks are in.
     pub fn exit(&self) -> Exit {
         let bad = |task: &Watched| matches!(task.state, TaskState::Failed | TaskState::Cancelled);
-        if self.tasks.values().any(bad) && !self.all { Exit::Failed } else { Exit::Done }
+        if self.tasks.values().any(bad) { Exit::Failed } else { Exit::Done }
     }
 
     /// Shows what comes, until the tasks have ended or `interrupt` is ready.
@@ -290,7 +198,7 @@ impl Watch {
             let log_ended = self.tasks.get(&number).is_none_or(|task| task.log != Log::Open);
             let place = self.cursor.logs.get(&number).copied().unwrap_or_default();
             if self.held.needs_length() {
-                let records = self.records_of(&self.held.front_task(), self.held.front_attempt()).await?;
+                let records = self.records_of(&event.task_id, event.attempt_number).await?;
                 self.held.set_length(records);
             }
             let Some(event) = self.held.pop_ready(place, log_ended) else { return Ok(()) };
@@ -328,7 +236,11 @@ impl Watch {
         let Some(task) = self.tasks.get(&number).filter(|task| !task.summed_up) else { return Ok(()) };
         let entry = self.get(&task.id).await?.task.unwrap_or_default();
         self.view.ended(&entry)?;
-        if let Some(task) = self.tasks.get_mut(&number) {
+        if self.all {
+            // A watch without an end must not remember every task there ever was.
+            self.tasks.remove(&number);
+            self.cursor.logs.remove(&number);
+        } else if let Some(task) = self.tasks.get_mut(&number) {
             task.summed_up = true;
             task.state = entry.state();
         }
@@ -341,7 +253,7 @@ impl Watch {
             let request = self.client.request(v1::GetRequest { task: task.to_owned() });
             match self.client.tasks().get(request).await {
                 Ok(reply) => return Ok(reply.into_inner()),
-                Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(ASK_AGAIN).await,
+                Err(status) if connection_broke(&status) => tokio::time::sleep(ASK_AGAIN).await,
                 Err(status) => return Err(status.into()),
             }
         }
