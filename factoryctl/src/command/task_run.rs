@@ -1,6 +1,8 @@
 //! `run`: one task from its prompt to its end, with an embedded factory where no
 //! coordinator was named and none is found.
 
+use std::time::Duration;
+
 use factory_domain::{AgentKind, Labels};
 use factory_proto::client::follow::{self, Update};
 use factory_proto::client::{ClientConfig, ClientError};
@@ -20,6 +22,9 @@ use crate::watch::{Spell, Subject, Watch};
 /// Tasks at once in a factory that was started for one: retries and follow-ups need no more.
 const SLOTS: u32 = 2;
 
+/// How long a factory that others used stays after their last task, for them to read how it ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, CommandError> {
     let task = task_submit::settle(console, args.task)?;
     if let Some(connection) = find_coordinator(global, console).await? {
@@ -27,7 +32,7 @@ pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, C
         let subject = Subject::Tasks(vec![submitted.number.to_string()]);
         return task_watch::to_the_end(connection, console, subject, args.raw).await;
     }
-    embedded::show_log(LevelFilter::WARN)?;
+    embedded::show_log(LevelFilter::ERROR)?;
     check_agent(&task).await?;
     let config = factory_up::configure(global, "127.0.0.1:0".to_owned(), false)?;
     let token = connect::token(global)?;
@@ -113,6 +118,7 @@ impl Alone<'_> {
                 update = events.next() => match update.transpose()? {
                     Some(Update::Next(event)) if event.state().is_terminal() => {
                         if self.factory.live_tasks().await? == 0 {
+                            tokio::time::sleep(LAST_WORDS).await;
                             return Ok(());
                         }
                     }
