@@ -125,7 +125,7 @@ proptest! {
         let now = Timestamp::from_millis(i64::MAX);
         for state in [
             TaskState::Succeeded { attempt: attempt(0) },
-            TaskState::Failed { attempt: attempt(0), failure: failure },
+            TaskState::Failed { attempt: attempt(0), failure },
             TaskState::Cancelled,
         ] {
             let standing = Standing { state, ..fresh(3) };

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use factory_domain::{AttemptId, Capacity, SessionId, TaskId, Timestamp, WorkerId};
+use factory_domain::{AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -75,9 +75,17 @@ struct Connected {
     capacity: Capacity,
     /// Offers not answered yet, and when each lapses.
     offered: HashMap<AttemptId, Timestamp>,
-    cool_downs: HashMap<TaskId, Timestamp>,
+    cool_downs: HashMap<TaskId, CoolDown>,
     outbox: Outbox,
     over: CancellationToken,
+}
+
+/// A task that a worker declined, and is not offered again for a while.
+#[derive(Debug)]
+struct CoolDown {
+    until: Timestamp,
+    /// For people.
+    why: String,
 }
 
 impl Connected {
@@ -99,7 +107,7 @@ impl Connected {
 
     fn forget_past(&mut self, now: Timestamp) {
         self.offered.retain(|_, lapses| *lapses > now);
-        self.cool_downs.retain(|_, until| *until > now);
+        self.cool_downs.retain(|_, cool_down| cool_down.until > now);
     }
 }
 
@@ -171,10 +179,10 @@ impl Fleet {
     }
 
     /// The offer was declined: not this task for this worker before `until`.
-    pub fn declined(&self, seat: Seat, task: TaskId, attempt: AttemptId, until: Timestamp) {
+    pub fn declined(&self, seat: Seat, task: TaskId, attempt: AttemptId, until: Timestamp, why: String) {
         self.with(seat, |connected| {
             connected.offered.remove(&attempt);
-            connected.cool_downs.insert(task, until);
+            connected.cool_downs.insert(task, CoolDown { until, why });
         });
     }
 
@@ -213,7 +221,22 @@ impl Fleet {
 
     /// When the next cool-down ends.
     pub fn next_cool_down(&self) -> Option<Timestamp> {
-        self.lock().seats.values().flat_map(|connected| connected.cool_downs.values()).min().copied()
+        self.lock()
+            .seats
+            .values()
+            .flat_map(|connected| connected.cool_downs.values())
+            .map(|cool_down| cool_down.until)
+            .min()
+    }
+
+    /// What one of them said, where every worker that suits a task has declined it lately.
+    pub fn refusal(&self, task: TaskId, requirements: &Requirements) -> Option<String> {
+        let inner = self.lock();
+        let suitable = inner.seats.values().filter(|connected| requirements.met_by(&connected.capacity));
+        let refusals: Option<Vec<&CoolDown>> =
+            suitable.map(|connected| connected.cool_downs.get(&task)).collect();
+        let why = &refusals?.first()?.why;
+        Some(format!("every worker that suits has declined it for now: {why}"))
     }
 
     /// What each connected worker offers, with the slots it has free.
@@ -298,6 +321,19 @@ mod tests {
         assert!(fleet.round(&found_nothing, NOW).is_empty());
         let other = seat(&fleet, &[AgentKind::Scripted], 1);
         assert_eq!(shares(&fleet.round(&found_nothing, NOW)), [(other, 1)]);
+    }
+
+    #[test]
+    fn a_task_that_everyone_declined_waits_with_their_reason() {
+        let fleet = Fleet::default();
+        let [one, other] = [1, 1].map(|slots| seat(&fleet, &[AgentKind::Claude], slots));
+        seat(&fleet, &[AgentKind::Scripted], 1);
+        let needs = Requirements { agent: AgentKind::Claude, labels: Labels::default() };
+        let (task, attempt) = (TaskId::from_uuid(Uuid::now_v7()), AttemptId::from_uuid(Uuid::now_v7()));
+        fleet.declined(one, task, attempt, Timestamp::from_millis(9), "its disk is full".into());
+        assert_eq!(fleet.refusal(task, &needs), None, "the other may take it");
+        fleet.declined(other, task, attempt, Timestamp::from_millis(9), "its disk is full".into());
+        assert!(fleet.refusal(task, &needs).is_some_and(|why| why.ends_with("its disk is full")));
     }
 
     #[test]

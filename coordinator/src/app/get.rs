@@ -45,7 +45,11 @@ impl App {
         tasks
             .into_iter()
             .map(|task| match task.state {
-                TaskState::Queued => task.spec.requirements().obstacle(&fleet),
+                TaskState::Queued => {
+                    let requirements = task.spec.requirements();
+                    let obstacle = requirements.obstacle(&fleet);
+                    obstacle.or_else(|| self.fleet.refusal(task.id, &requirements))
+                }
                 _ => None,
             })
             .collect()

@@ -156,7 +156,7 @@ impl App {
             return Ok(());
         }
         let until = self.clock.now().after(cool_down.clamp(COOL_DOWN.0, COOL_DOWN.1));
-        self.fleet.declined(session.seat, task, attempt, until);
+        self.fleet.declined(session.seat, task, attempt, until, why.clone());
         tracing::info!(%task, %attempt, %worker, why, "offer declined");
         self.return_offer(task, attempt, why.clone()).await?;
         self.store.note_decline(worker, why).await?;
