@@ -6,3 +6,4 @@ mod claude;
 mod fleet;
 mod messages_api;
 mod served;
+mod work;

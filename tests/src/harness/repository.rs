@@ -1,6 +1,8 @@
 //! A bare origin with one commit, as agents work on it.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,6 +27,18 @@ impl Origin {
     /// # Panics
     /// When git fails.
     pub fn with_files(host: &Host, name: &str, files: &[(&str, &str)]) -> Self {
+        Self::with_files_of_mode(host, name, files, 0o644)
+    }
+
+    /// The same, with programs.
+    ///
+    /// # Panics
+    /// When git fails.
+    pub fn with_executables(host: &Host, name: &str, files: &[(&str, &str)]) -> Self {
+        Self::with_files_of_mode(host, name, files, 0o755)
+    }
+
+    fn with_files_of_mode(host: &Host, name: &str, files: &[(&str, &str)], mode: u32) -> Self {
         let path = host.path().join(format!("{name}.git"));
         let seed = host.path().join(format!("{name}-seed"));
         std::fs::create_dir(&seed).expect("a folder");
@@ -32,7 +46,8 @@ impl Origin {
         for (file, content) in files {
             let file = seed.join(file);
             std::fs::create_dir_all(file.parent().expect("within the seed")).expect("a folder");
-            std::fs::write(file, content).expect("a file");
+            std::fs::write(&file, content).expect("a file");
+            std::fs::set_permissions(&file, Permissions::from_mode(mode)).expect("a mode");
         }
         git(host, &seed, ["init", "--quiet", "--initial-branch=main", "."]);
         git(host, &seed, ["add", "--all"]);
@@ -52,6 +67,16 @@ impl Origin {
     /// As a task names it.
     pub fn source(&self) -> String {
         self.path.display().to_string()
+    }
+
+    /// From now on nothing can be pushed, and `why` is said.
+    ///
+    /// # Panics
+    /// When the hook cannot be written.
+    pub fn refuse_pushes(&self, why: &str) {
+        let hook = self.path.join("hooks/pre-receive");
+        std::fs::write(&hook, format!("#!/bin/sh\necho '{why}' >&2\nexit 1\n")).expect("a hook");
+        std::fs::set_permissions(&hook, Permissions::from_mode(0o755)).expect("a mode");
     }
 
     pub fn git<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
