@@ -8,6 +8,9 @@ use super::fleet::Opening;
 use super::{App, Error};
 use crate::store::Claim;
 
+/// Claims under way at once: enough for one commit of the store to be worth its while.
+const MOST_ABREAST: usize = 64;
+
 impl App {
     /// Offers until no worker with a free slot finds anything for it.
     pub(crate) async fn dispatch(&self) -> Result<(), Error> {
@@ -25,7 +28,7 @@ impl App {
                 return Ok(());
             }
             round.truncate(abreast);
-            abreast *= 2;
+            abreast = (abreast * 2).min(MOST_ABREAST);
             let claims = join_all(round.iter().map(|opening| self.offer_to(opening))).await;
             for (opening, offered) in round.into_iter().zip(claims) {
                 if offered? < opening.capacity.free_slots {
