@@ -4,7 +4,9 @@ use std::net::TcpStream;
 
 use factory_tests::harness::ctl::Ctl;
 use factory_tests::harness::host::Host;
-use factory_tests::harness::{processes, repository};
+use factory_tests::harness::{claude, processes, repository};
+use factory_tests::messages_api::{MessagesApi, Script, Turn};
+use serde_json::json;
 
 /// Where `run` looks for a coordinator before it starts its own.
 fn someone_listens_at_the_default_address() -> bool {
@@ -75,5 +77,33 @@ async fn the_demo_shows_six_tasks_and_a_retry() {
     let demo = Ctl::alone(&host).run(["demo", "--agent", "scripted"]).await;
     assert_eq!(demo.code, Some(0), "{demo:?}");
     assert!(demo.stdout.matches("succeeded").count() >= 6, "{demo:?}");
+    assert_nothing_is_left(&host);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_takes_the_real_claude_where_it_can() {
+    let Some(cli) = claude::find() else { return };
+    let host = Host::new();
+    let api = MessagesApi::start().await.expect("the API starts");
+    for wanted in
+        ["section `Usage`", "characters(text)", "tests/test_count.py", "tally.count.lines", "CHANGELOG.md"]
+    {
+        let command = "date +%N > made.txt && git add --all && git commit --quiet --message 'Do it'";
+        let script = Script::new()
+            .turn(Turn::tool("Bash", json!({ "command": command, "description": "Do it" })))
+            .turn(Turn::text("Done as asked."));
+        api.script(wanted, script);
+    }
+    let ctl = Ctl::alone(&host)
+        .env("FACTORY_CLAUDE_BIN", cli)
+        .env("ANTHROPIC_API_KEY", "dummy")
+        .env("ANTHROPIC_BASE_URL", api.url());
+    let demo = ctl.run(["demo"]).await;
+    assert_eq!(demo.code, Some(0), "{demo:?}");
+    assert!(demo.stderr.contains("claude"), "it says which agent: {demo:?}");
+    let rows: Vec<&str> = demo.stdout.lines().filter(|row| row.contains("succeeded")).collect();
+    assert_eq!(rows.len(), 6, "{demo:?}");
+    // The sixth is the scripted one that fails at first, and costs nothing.
+    assert_eq!(rows.iter().filter(|row| row.contains("$0.00")).count(), 1, "{demo:?}");
     assert_nothing_is_left(&host);
 }

@@ -18,6 +18,7 @@ pub struct Ctl {
     url: Option<String>,
     token: Option<String>,
     folder: PathBuf,
+    environment: Vec<(String, OsString)>,
 }
 
 /// What came of one call.
@@ -40,7 +41,7 @@ impl Ctl {
 
     /// With no coordinator named.
     pub fn alone(host: &Host) -> Self {
-        Self { host: host.clone(), url: None, token: None, folder: host.home() }
+        Self { host: host.clone(), url: None, token: None, folder: host.home(), environment: Vec::new() }
     }
 
     pub fn token(mut self, token: &str) -> Self {
@@ -51,6 +52,11 @@ impl Ctl {
     /// Runs it in another folder than the home.
     pub fn within(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = folder.into();
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
         self
     }
 
@@ -91,6 +97,9 @@ impl Ctl {
         }
         if let Some(token) = &self.token {
             environment.insert("FACTORY_AUTH_TOKEN".into(), token.into());
+        }
+        for (name, value) in &self.environment {
+            environment.insert(name.into(), value.clone());
         }
         let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         Command::new(binaries::path("factoryctl"))
