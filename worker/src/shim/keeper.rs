@@ -135,7 +135,12 @@ impl Keeper {
     fn announce(&self, spool: &SpoolDir, shim: Identity) -> io::Result<()> {
         let agent = Identity::of(self.agent);
         write_shim_file(spool, &ShimFile { shim, agent })?;
-        greet(&Greeting::Started(agent.unwrap_or(Identity { pid: self.agent, start_time: 0 })))
+        let started = Greeting::Started(agent.unwrap_or(Identity { pid: self.agent, start_time: 0 }));
+        match greet(&started) {
+            // The daemon was killed meanwhile. The next one reads the file.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
     }
 
     fn run(mut self) -> Exit {

@@ -42,11 +42,13 @@ async fn tasks_that_wait_together_share_one_fetch() {
         async move { fixture.request(source, &name, None, &name, token).await.expect("a worktree") }
     };
     let together = |batch: &str| (0..4).map(|n| made(format!("{batch}{n}"))).collect::<Vec<_>>();
-    // A clone or a fetch, and a question for the default branch.
+    // A clone or a fetch, and a question for the default branch: once for whoever comes first,
+    // and at most once more for all who come while that is under way.
     futures_util::future::join_all(together("first")).await;
-    assert_eq!(fixture.connections().len(), 2);
+    let first = fixture.connections().len();
+    assert!(first <= 4, "{:?}", fixture.connections());
     futures_util::future::join_all(together("second")).await;
-    assert_eq!(fixture.connections().len(), 4);
+    assert!(fixture.connections().len() <= first + 4, "{:?}", fixture.connections());
 }
 
 #[tokio::test]
