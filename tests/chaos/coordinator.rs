@@ -75,7 +75,7 @@ async fn runs_go_on_through_a_kill_and_are_reported_once() {
         assert_eq!(end.state(), TaskState::Succeeded, "{}", feed.story());
     }
     let ids: Vec<String> = submitted.iter().map(|task| task.id.clone()).collect();
-    assert_each_ended_once(feed.seen(), &ids, TaskState::Succeeded);
+    assert_each_ended_once(&feed, &ids, TaskState::Succeeded);
     for id in &ids {
         let found = task::get(&client, id).await;
         assert_eq!(found.attempts.len(), 1, "{:?}\n{}", found.attempts, feed.story());

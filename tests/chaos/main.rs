@@ -1,10 +1,12 @@
 //! What is killed loses nothing and runs nothing twice.
 
 mod coordinator;
+mod storm;
 mod worker;
 
 use factory_proto::client::Client;
 use factory_proto::v1::{Event, FollowLogRequest, LogPosition, LogRecord, LogStream, TaskSpec, TaskState};
+use factory_tests::harness::feed::Feed;
 use factory_tests::harness::pipes::Turnstile;
 use factory_tests::harness::{soon, task};
 
@@ -64,14 +66,16 @@ fn is_line(record: &LogRecord, line: &str) -> bool {
 }
 
 /// How often each task named was reported ended for good.
-fn assert_each_ended_once(events: &[Event], tasks: &[String], state: TaskState) {
+fn assert_each_ended_once(feed: &Feed, tasks: &[String], state: TaskState) {
+    let (events, story) = (feed.seen(), feed.story());
     for task in tasks {
         let of_task = events.iter().filter(|event| &event.task_id == task);
         let (ends, others): (Vec<&Event>, Vec<&Event>) =
             of_task.partition(|event| event.state().is_terminal());
-        assert_eq!(ends.len(), 1, "{ends:?}");
-        assert_eq!(ends[0].state(), state);
-        assert!(others.iter().all(|event| event.cursor < ends[0].cursor), "nothing follows an end");
-        assert_eq!(others.iter().filter(|event| event.kind == "started").count(), 1, "it ran once");
+        assert_eq!(ends.len(), 1, "{task} did not end once:{story}");
+        assert_eq!(ends[0].state(), state, "{task}:{story}");
+        assert!(others.iter().all(|event| event.cursor < ends[0].cursor), "{task} went on:{story}");
+        let started = others.iter().filter(|event| event.kind == "started").count();
+        assert_eq!(started, 1, "{task} did not run once:{story}");
     }
 }

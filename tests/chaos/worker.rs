@@ -32,7 +32,7 @@ async fn an_agent_outlives_its_daemon_and_is_adopted() {
     let mut feed = Feed::from_start(&client).await;
     let end = feed.wait_for_end(&submitted.id).await;
     assert_eq!(end.state(), TaskState::Succeeded, "{}", feed.story());
-    assert_each_ended_once(feed.seen(), std::slice::from_ref(&submitted.id), TaskState::Succeeded);
+    assert_each_ended_once(&feed, std::slice::from_ref(&submitted.id), TaskState::Succeeded);
     assert_eq!(task::stdout_lines(&task::log(&client, &submitted.id, 1).await), counted(120));
     assert!(processes::of_attempt(&attempt).is_empty());
 }
