@@ -8,6 +8,7 @@ use super::assignment::{Place, Progress};
 use super::machine::Input;
 use super::run::{Work, worker_error};
 use crate::delivery;
+use crate::git::without_credentials;
 use crate::outbox::{self, Enclosure, EnclosureKind};
 use crate::workspace;
 use crate::worktree::Worktree;
@@ -28,7 +29,7 @@ impl Work {
         let out = self.out_dir().map_err(text)?;
         let spec = &self.assignment.spec;
         let work = worktree.finish(spec.leftovers, &spec.title, &out).await.map_err(text)?;
-        if work.leftovers.files > 0 {
+        if work.leftovers.files > 0 || !work.leftovers.nested.is_empty() {
             journal.note(work.leftovers.to_string());
         }
         self.findings.keep = work.leftovers.fate == crate::worktree::Fate::Kept;
@@ -88,7 +89,8 @@ impl Work {
         match &self.findings.delivery {
             Delivery::None => {}
             Delivery::Pushed => {
-                journal.note(format!("branch {} delivered to {}", worktree.branch, worktree.source));
+                let origin = without_credentials(&worktree.source.to_string());
+                journal.note(format!("branch {} delivered to {origin}", worktree.branch));
             }
             Delivery::Bundled { why } => journal.note(format!("commits kept as a bundle: {why}")),
         }
