@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use factory_tests::harness::ctl::Ctl;
 use factory_tests::harness::host::Host;
-use factory_tests::harness::{claude, processes, repository};
+use factory_tests::harness::{claude, processes, repository, skipped};
 use factory_tests::messages_api::{MessagesApi, Script, Turn};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 fn someone_listens_at_the_default_address() -> bool {
     let listens = TcpStream::connect("127.0.0.1:8100").is_ok();
     if listens {
-        eprintln!("SKIPPED: something on this machine listens on 127.0.0.1:8100");
+        skipped("something on this machine listens on 127.0.0.1:8100");
     }
     listens
 }

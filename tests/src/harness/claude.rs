@@ -14,7 +14,7 @@ pub fn find() -> Option<PathBuf> {
     if found.is_none() {
         let missing = "no Claude Code CLI: name one with FACTORY_TEST_CLAUDE, or let .ci/run install it";
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
-        eprintln!("SKIPPED: {missing}");
+        super::skipped(missing);
     }
     found
 }

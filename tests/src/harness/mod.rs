@@ -17,6 +17,7 @@ pub mod repository;
 pub mod task;
 pub mod worker;
 
+use std::io::Write;
 use std::time::Duration;
 
 /// How long anything awaited may take before the test fails. Nothing waits this long when all is
@@ -32,4 +33,10 @@ pub async fn soon<T>(what: &str, awaited: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("waited {} s in vain for {what}", PATIENCE.as_secs()),
     }
+}
+
+/// Says that a test is skipped, past the capture of what passing tests print.
+pub fn skipped(why: &str) {
+    // Nobody can be told that stderr is closed.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

@@ -12,7 +12,7 @@ pub fn permitted() -> bool {
         Command::new("unshare").args(["--map-root-user", "--mount", "true"]).stderr(Stdio::null()).status();
     let permitted = status.is_ok_and(|status| status.success());
     if !permitted {
-        eprintln!("SKIPPED: mounts in a namespace of one's own are not permitted here");
+        super::skipped("mounts in a namespace of one's own are not permitted here");
     }
     permitted
 }
