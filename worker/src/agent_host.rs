@@ -163,7 +163,7 @@ impl Worker {
 
     /// Starts the loops and takes up what earlier starts left. The coordinator may not be there yet.
     pub async fn launch(config: WorkerConfig) -> Result<Self, StartError> {
-        let identity = Identity::claim(&config.root)?;
+        let identity = Identity::claim(&config.root).await?;
         let crew = Crew::muster(&config.agents).await;
         let (logs, log_loop) = LogFeed::new();
         let (outbox, outbox_loop) = Outbox::new();

@@ -3,10 +3,19 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use factory_domain::WorkerId;
 use rustix::fs::{FlockOperation, flock};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+
+use crate::process;
+
+/// A killed worker may leave a child in the middle of its start, which holds the lock until it is
+/// another program. That takes milliseconds.
+const LEFT_BY_THE_DEAD: Duration = Duration::from_secs(2);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
@@ -34,13 +43,25 @@ pub struct Identity {
 
 impl Identity {
     /// Makes the root where it is missing, locks it, and reads or mints the worker's id.
-    pub fn claim(root: &Path) -> Result<Self, IdentityError> {
+    pub async fn claim(root: &Path) -> Result<Self, IdentityError> {
         let failed = |source| IdentityError::Root { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(failed)?;
-        let lock = lock(root)?;
+        let deadline = Instant::now() + LEFT_BY_THE_DEAD;
+        let lock = loop {
+            match lock(root) {
+                Err(IdentityError::Held { holder, .. }) if is_dead(&holder) && Instant::now() < deadline => {
+                    sleep(ASK_AGAIN).await;
+                }
+                locked => break locked?,
+            }
+        };
         let worker = read_or_mint(&root.join("worker-id"))?;
         Ok(Self { worker, _lock: lock })
     }
+}
+
+fn is_dead(pid: &str) -> bool {
+    pid.parse().is_ok_and(|pid| process::Identity::of(pid).is_none())
 }
 
 fn lock(root: &Path) -> Result<File, IdentityError> {
@@ -83,21 +104,21 @@ fn read_or_mint(path: &Path) -> Result<WorkerId, IdentityError> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_id_stays_and_the_root_is_one_workers_alone() {
+    #[tokio::test]
+    async fn the_id_stays_and_the_root_is_one_workers_alone() {
         let root = tempfile::tempdir().expect("a directory");
-        let first = Identity::claim(root.path()).expect("claimed");
-        let second = Identity::claim(root.path()).expect_err("the root is taken");
+        let first = Identity::claim(root.path()).await.expect("claimed");
+        let second = Identity::claim(root.path()).await.expect_err("the root is taken");
         assert!(second.to_string().contains(&std::process::id().to_string()), "{second}");
         let worker = first.worker;
         drop(first);
-        assert_eq!(Identity::claim(root.path()).expect("free again").worker, worker);
+        assert_eq!(Identity::claim(root.path()).await.expect("free again").worker, worker);
     }
 
-    #[test]
-    fn a_damaged_id_is_not_replaced_in_silence() {
+    #[tokio::test]
+    async fn a_damaged_id_is_not_replaced_in_silence() {
         let root = tempfile::tempdir().expect("a directory");
         fs::write(root.path().join("worker-id"), "no id").expect("written");
-        assert!(matches!(Identity::claim(root.path()), Err(IdentityError::Damaged { .. })));
+        assert!(matches!(Identity::claim(root.path()).await, Err(IdentityError::Damaged { .. })));
     }
 }
