@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use factory_proto::client::follow::{self, Update};
 use factory_proto::v1::{FollowLogRequest, LogPosition, TaskSpec, TaskState};
-use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup};
+use factory_tests::harness::coordinator::Coordinator;
 use factory_tests::harness::ctl::Ctl;
 use factory_tests::harness::feed::Feed;
 use factory_tests::harness::host::Host;
@@ -15,17 +15,12 @@ use factory_tests::harness::{soon, task};
 use futures_util::StreamExt;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::{PATIENT_TERMS, assert_each_ended_once, counted, counting, follow_from, is_line};
-
-async fn start(host: &Host) -> Coordinator {
-    let setup = CoordinatorSetup { config: PATIENT_TERMS.to_owned(), ..CoordinatorSetup::new(host) };
-    Coordinator::try_start(host, setup).await.expect("the coordinator starts")
-}
+use crate::{assert_each_ended_once, counted, counting, follow_from, is_line};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_accepted_submit_survives_a_kill_right_after_the_reply() {
     let host = Host::new();
-    let mut coordinator = start(&host).await;
+    let mut coordinator = Coordinator::start(&host).await;
     let mut accepted = BTreeSet::new();
     for round in 1..=3 {
         let client = coordinator.client().await;
@@ -46,7 +41,7 @@ async fn every_accepted_submit_survives_a_kill_right_after_the_reply() {
 async fn runs_go_on_through_a_kill_and_are_reported_once() {
     const RUNNING: usize = 2;
     let host = Host::new();
-    let mut coordinator = start(&host).await;
+    let mut coordinator = Coordinator::start(&host).await;
     let _worker = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 2)).await;
     let client = coordinator.client().await;
     let origin = Origin::new(&host, "app");
@@ -86,7 +81,7 @@ async fn runs_go_on_through_a_kill_and_are_reported_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_resumes_by_cursor_without_a_lost_or_doubled_line() {
     let host = Host::new();
-    let mut coordinator = start(&host).await;
+    let mut coordinator = Coordinator::start(&host).await;
     let _worker = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 1)).await;
     let client = coordinator.client().await;
     let turnstile = Turnstile::new(&host, "turnstile");
@@ -121,7 +116,7 @@ async fn a_watcher_resumes_by_cursor_without_a_lost_or_doubled_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rust_client_follows_through_a_kill_by_itself() {
     let host = Host::new();
-    let mut coordinator = start(&host).await;
+    let mut coordinator = Coordinator::start(&host).await;
     let _worker = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 1)).await;
     let client = coordinator.client().await;
     let turnstile = Turnstile::new(&host, "turnstile");
@@ -150,7 +145,7 @@ async fn the_rust_client_follows_through_a_kill_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn factoryctl_watch_shows_each_line_once_through_a_kill() {
     let host = Host::new();
-    let mut coordinator = start(&host).await;
+    let mut coordinator = Coordinator::start(&host).await;
     let _worker = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 1)).await;
     let client = coordinator.client().await;
     let turnstile = Turnstile::new(&host, "turnstile");

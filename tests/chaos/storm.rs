@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use factory_proto::v1::{Event, TaskSpec, TaskState};
-use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup};
+use factory_tests::harness::coordinator::Coordinator;
 use factory_tests::harness::feed::Feed;
 use factory_tests::harness::host::Host;
 use factory_tests::harness::pipes::Turnstile;
@@ -11,15 +11,14 @@ use factory_tests::harness::repository::Origin;
 use factory_tests::harness::task;
 use factory_tests::harness::worker::{Worker, WorkerSetup};
 
-use crate::{PATIENT_TERMS, assert_each_ended_once, counted, counting};
+use crate::{assert_each_ended_once, counted, counting};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_everything_in_turn_lose_nothing_and_run_nothing_twice() {
     const TASKS: usize = 10;
     const LINES: u32 = 40;
     let host = Host::new();
-    let setup = CoordinatorSetup { config: PATIENT_TERMS.to_owned(), ..CoordinatorSetup::new(&host) };
-    let mut coordinator = Coordinator::try_start(&host, setup).await.expect("the coordinator starts");
+    let mut coordinator = Coordinator::start(&host).await;
     let mut left = Worker::start(&host, &coordinator, WorkerSetup::named("left", 2)).await;
     let mut right = Worker::start(&host, &coordinator, WorkerSetup::named("right", 2)).await;
     let origin = Origin::new(&host, "app");

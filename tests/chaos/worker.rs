@@ -1,20 +1,19 @@
 //! `kill -9` of the worker's daemon, and of its whole host.
 
 use factory_proto::v1::{LogPosition, TaskState};
-use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup};
+use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup, SHORT_LEASES};
 use factory_tests::harness::feed::Feed;
 use factory_tests::harness::host::Host;
 use factory_tests::harness::pipes::{Bell, Turnstile};
 use factory_tests::harness::worker::{Worker, WorkerSetup};
 use factory_tests::harness::{processes, task};
 
-use crate::{PATIENT_TERMS, assert_each_ended_once, counted, counting, follow_from, is_line};
+use crate::{assert_each_ended_once, counted, counting, follow_from, is_line};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_outlives_its_daemon_and_is_adopted() {
     let host = Host::new();
-    let setup = CoordinatorSetup { config: PATIENT_TERMS.to_owned(), ..CoordinatorSetup::new(&host) };
-    let coordinator = Coordinator::try_start(&host, setup).await.expect("the coordinator starts");
+    let coordinator = Coordinator::start(&host).await;
     let mut worker = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 1)).await;
     let client = coordinator.client().await;
     let turnstile = Turnstile::new(&host, "turnstile");
@@ -40,7 +39,8 @@ async fn an_agent_outlives_its_daemon_and_is_adopted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_gone_loses_its_lease_and_another_runs_the_task() {
     let host = Host::new();
-    let coordinator = Coordinator::start(&host).await;
+    let setup = CoordinatorSetup { config: SHORT_LEASES.to_owned(), ..CoordinatorSetup::new(&host) };
+    let coordinator = Coordinator::try_start(&host, setup).await.expect("the coordinator starts");
     let lost_host = Host::new();
     let mut lost = Worker::start(&lost_host, &coordinator, WorkerSetup::named("lost", 1)).await;
     let client = coordinator.client().await;

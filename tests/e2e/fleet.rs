@@ -151,9 +151,9 @@ async fn the_higher_priority_goes_first_and_then_the_older() {
     for task in &submitted {
         feed.wait_for_end(&task.id).await;
     }
-    let started = feed.seen().iter().filter(|event| event.kind == "started").map(|event| event.task_number);
+    let offered = feed.seen().iter().filter(|event| event.kind == "offered").map(|event| event.task_number);
     let expected = [1, 3, 0, 4, 2].map(|index: usize| submitted[index].number);
-    assert_eq!(started.collect::<Vec<_>>(), expected, "{}", feed.story());
+    assert_eq!(offered.collect::<Vec<_>>(), expected, "{}", feed.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

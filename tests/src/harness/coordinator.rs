@@ -9,18 +9,29 @@ use super::daemon::{Daemon, NotReady, Program};
 use super::host::Host;
 use super::{binaries, mounts, soon};
 
-/// Leases and pauses short enough to wait for.
-pub const SHORT_TERMS: &str = "\
+/// Heartbeats and pauses short enough to wait for, and leases that no loaded machine loses.
+const SOON: &str = "\
 [lease]
 heartbeat_ms = 200
-lease_ms = 2000
-lost_after_ms = 4000
-offer_ms = 2000
+lease_ms = 30000
+lost_after_ms = 60000
 
 [retry]
 base_ms = 20
 cap_ms = 100
 max_infrastructure_failures = 3
+";
+
+/// Leases short enough to see them lost.
+pub const SHORT_LEASES: &str = "\
+[lease]
+heartbeat_ms = 200
+lease_ms = 3000
+lost_after_ms = 5000
+
+[retry]
+base_ms = 20
+cap_ms = 100
 ";
 
 pub struct Coordinator {
@@ -46,7 +57,7 @@ impl CoordinatorSetup {
         Self {
             root: host.path().join("coordinator"),
             listen: "127.0.0.1:0".to_owned(),
-            config: SHORT_TERMS.to_owned(),
+            config: SOON.to_owned(),
             token: None,
             mount: None,
         }
@@ -75,7 +86,7 @@ impl CoordinatorSetup {
 }
 
 impl Coordinator {
-    /// With short terms, on a fresh root.
+    /// On a fresh root.
     ///
     /// # Panics
     /// When it does not start.
