@@ -81,12 +81,9 @@ impl Crew {
         self.changes.subscribe()
     }
 
-    pub fn offers(&self) -> Vec<v1::AgentOffer> {
-        let offers = self.members.iter().filter_map(|(kind, member)| {
-            let version = member.found().as_ref().ok()?.version.clone();
-            Some(v1::AgentOffer { name: kind.to_string(), version })
-        });
-        offers.collect()
+    /// Every agent known here: what is offered, and why the others are not.
+    pub fn readiness(&self) -> Vec<v1::AgentReadiness> {
+        self.members.iter().map(|(kind, member)| on_the_wire(*kind, &member.found())).collect()
     }
 
     /// The agent of a kind, where it is offered; else why it is not.
@@ -102,6 +99,19 @@ impl Crew {
     /// The adapter of a kind, whether or not its agent is usable: for an attempt that was started before.
     pub fn adapter(&self, kind: AgentKind) -> Option<&Arc<dyn Agent>> {
         self.members.get(&kind).map(|member| &member.agent)
+    }
+}
+
+fn on_the_wire(kind: AgentKind, found: &Found) -> v1::AgentReadiness {
+    let name = kind.to_string();
+    match found {
+        Ok(AgentVersion { version, warning }) => v1::AgentReadiness {
+            name,
+            version: version.clone(),
+            warning: warning.clone().unwrap_or_default(),
+            ..Default::default()
+        },
+        Err(why) => v1::AgentReadiness { name, unusable_because: why.to_string(), ..Default::default() },
     }
 }
 
@@ -153,14 +163,14 @@ mod tests {
         let agent = Arc::new(Moody::default());
         let crew = Crew::of(vec![agent.clone()]).await;
         let mut changes = crew.changes();
-        assert!(crew.offers().is_empty());
+        assert_eq!(crew.readiness()[0].unusable_because, "it is not logged in");
         let why = crew.find(AgentKind::Claude).err().expect("not usable");
         assert!(why.contains("not logged in"), "{why}");
 
         agent.0.store(true, Ordering::SeqCst);
         crew.look_again(AgentKind::Claude).await;
         assert!(changes.has_changed().expect("the crew lives"));
-        assert_eq!(crew.offers().len(), 1);
+        assert_eq!(crew.readiness()[0].unusable_because, "");
 
         changes.mark_unchanged();
         crew.look_again(AgentKind::Claude).await;

@@ -118,7 +118,7 @@ impl Session {
             protocol: PROTOCOL_VERSION,
             labels: config.labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
             slots: config.slots,
-            agents: self.shared.crew.offers(),
+            agents: self.shared.crew.readiness(),
             free_disk_bytes: self.shared.free_disk(),
             held: roster::on_the_wire(held),
         }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use factory_domain::{AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
+use factory_domain::{AgentKind, AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -71,8 +71,11 @@ struct Inner {
 struct Connected {
     stream: u64,
     session: SessionId,
+    name: String,
     /// As the worker said last.
     capacity: Capacity,
+    /// Agents it knows and cannot offer, and why.
+    unusable: HashMap<AgentKind, String>,
     /// Offers not answered yet, and when each lapses.
     offered: HashMap<AttemptId, Timestamp>,
     cool_downs: HashMap<TaskId, CoolDown>,
@@ -125,8 +128,19 @@ impl Fleet {
         let connected = Connected {
             stream,
             session: worker.session,
+            name: worker.name.clone(),
+            unusable: worker
+                .agents
+                .iter()
+                .filter_map(|agent| Some((agent.kind, agent.unusable.clone()?)))
+                .collect(),
             capacity: Capacity {
-                agents: worker.agents.iter().map(|agent| agent.kind).collect(),
+                agents: worker
+                    .agents
+                    .iter()
+                    .filter(|agent| agent.unusable.is_none())
+                    .map(|agent| agent.kind)
+                    .collect(),
                 labels: worker.labels.clone(),
                 free_slots: 0,
             },
@@ -239,6 +253,19 @@ impl Fleet {
         Some(format!("every worker that suits has declined it for now: {why}"))
     }
 
+    /// What one of them says against an agent, where none offers it.
+    pub fn why_unusable(&self, kind: AgentKind) -> Option<String> {
+        let inner = self.lock();
+        if inner.seats.values().any(|connected| connected.capacity.agents.contains(&kind)) {
+            return None;
+        }
+        let said =
+            |connected: &Connected| Some((connected.name.clone(), connected.unusable.get(&kind)?.clone()));
+        // The same one each time it is asked.
+        let (worker, why) = inner.seats.values().filter_map(said).min()?;
+        Some(format!("{worker} says: {why}"))
+    }
+
     /// What each connected worker offers, with the slots it has free.
     pub fn capacities(&self) -> Vec<Capacity> {
         let inner = self.lock();
@@ -264,26 +291,26 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
-    use factory_domain::{AgentKind, Labels};
+    use factory_domain::Labels;
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::AgentVersion;
+    use crate::store::AgentFound;
 
     const NOW: Timestamp = Timestamp::from_millis(0);
 
+    fn found(kind: AgentKind, unusable: Option<&str>) -> AgentFound {
+        AgentFound { kind, version: String::new(), warning: None, unusable: unusable.map(str::to_owned) }
+    }
+
     fn worker(agents: &[AgentKind]) -> WorkerEntry {
-        let version = String::new();
         WorkerEntry {
             id: WorkerId::from_uuid(Uuid::now_v7()),
             session: SessionId::from_uuid(Uuid::now_v7()),
             name: "w".into(),
-            version: version.clone(),
+            version: String::new(),
             labels: Labels::default(),
-            agents: agents
-                .iter()
-                .map(|kind| AgentVersion { kind: *kind, version: version.clone() })
-                .collect(),
+            agents: agents.iter().map(|kind| found(*kind, None)).collect(),
             slots: 8,
             free_disk: 0,
         }
@@ -334,6 +361,21 @@ mod tests {
         assert_eq!(fleet.refusal(task, &needs), None, "the other may take it");
         fleet.declined(other, task, attempt, Timestamp::from_millis(9), "its disk is full".into());
         assert!(fleet.refusal(task, &needs).is_some_and(|why| why.ends_with("its disk is full")));
+    }
+
+    #[test]
+    fn an_agent_that_nobody_can_offer_is_missing_with_a_reason() {
+        let fleet = Fleet::default();
+        let (outbox, _messages) = mpsc::channel(8);
+        let mut entry = worker(&[]);
+        entry.agents.push(found(AgentKind::Claude, Some("it is not logged in")));
+        fleet.connect(&entry, outbox).expect("a seat");
+        assert!(fleet.capacities()[0].agents.is_empty());
+        let why = fleet.why_unusable(AgentKind::Claude).expect("a reason");
+        assert_eq!(why, "w says: it is not logged in");
+        assert_eq!(fleet.why_unusable(AgentKind::Scripted), None, "nobody said anything of it");
+        seat(&fleet, &[AgentKind::Claude], 1);
+        assert_eq!(fleet.why_unusable(AgentKind::Claude), None, "one worker offers it");
     }
 
     #[test]

@@ -47,8 +47,13 @@ impl App {
             .map(|task| match task.state {
                 TaskState::Queued => {
                     let requirements = task.spec.requirements();
-                    let obstacle = requirements.obstacle(&fleet);
-                    obstacle.or_else(|| self.fleet.refusal(task.id, &requirements))
+                    match requirements.obstacle(&fleet) {
+                        Some(obstacle) => Some(match self.fleet.why_unusable(requirements.agent) {
+                            Some(why) => format!("{obstacle}; {why}"),
+                            None => obstacle,
+                        }),
+                        None => self.fleet.refusal(task.id, &requirements),
+                    }
                 }
                 _ => None,
             })

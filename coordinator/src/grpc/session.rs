@@ -12,7 +12,7 @@ use tonic::Streaming;
 
 use super::worker::{read_held, verdict};
 use crate::app::{Answer, App, Error, Hello, OpenSession, Outbox, ToWorker, Welcome};
-use crate::store::{AgentVersion, Claimed, WorkerEntry};
+use crate::store::{AgentFound, Claimed, WorkerEntry};
 
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Characters.
@@ -128,11 +128,17 @@ fn read_hello(hello: v1::Hello) -> Result<Hello, Error> {
 }
 
 /// A newer worker may drive agents this release has never heard of; nobody can ask for them here.
-fn known_agent(offer: v1::AgentOffer) -> Option<AgentVersion> {
-    match offer.name.parse::<AgentKind>() {
-        Ok(kind) => Some(AgentVersion { kind, version: offer.version }),
+fn known_agent(agent: v1::AgentReadiness) -> Option<AgentFound> {
+    let some = |text: String| (!text.is_empty()).then_some(text);
+    match agent.name.parse::<AgentKind>() {
+        Ok(kind) => Some(AgentFound {
+            kind,
+            version: agent.version,
+            warning: some(agent.warning),
+            unusable: some(agent.unusable_because),
+        }),
         Err(error) => {
-            tracing::warn!(%error, "a worker offers an agent that is left aside");
+            tracing::warn!(%error, "a worker has an agent that is left aside");
             None
         }
     }

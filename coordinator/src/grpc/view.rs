@@ -122,7 +122,12 @@ pub fn worker(view: WorkerView) -> v1::Worker {
         agents: entry
             .agents
             .into_iter()
-            .map(|agent| v1::AgentOffer { name: agent.kind.to_string(), version: agent.version })
+            .map(|agent| v1::AgentReadiness {
+                name: agent.kind.to_string(),
+                version: agent.version,
+                warning: agent.warning.unwrap_or_default(),
+                unusable_because: agent.unusable.unwrap_or_default(),
+            })
             .collect(),
         slots: entry.slots,
         busy: view.row.busy,

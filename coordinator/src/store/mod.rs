@@ -251,16 +251,22 @@ pub struct WorkerEntry {
     pub name: String,
     pub version: String,
     pub labels: Labels,
-    pub agents: Vec<AgentVersion>,
+    /// Those it offers, and those it cannot.
+    pub agents: Vec<AgentFound>,
     pub slots: u32,
     /// Bytes.
     pub free_disk: u64,
 }
 
+/// An agent as one worker found it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct AgentVersion {
+pub struct AgentFound {
     pub kind: AgentKind,
     pub version: String,
+    /// For people: what could go wrong with it.
+    pub warning: Option<String>,
+    /// For people: why the worker does not offer it.
+    pub unusable: Option<String>,
 }
 
 /// A worker as the store knows it. Whether it is connected is not known here.

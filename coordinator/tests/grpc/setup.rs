@@ -123,7 +123,11 @@ pub fn hello(id: Uuid) -> v1::Hello {
         version: "test".to_owned(),
         protocol: PROTOCOL_VERSION,
         slots: 8,
-        agents: vec![v1::AgentOffer { name: "scripted".to_owned(), version: "1".to_owned() }],
+        agents: vec![v1::AgentReadiness {
+            name: "scripted".to_owned(),
+            version: "1".to_owned(),
+            ..Default::default()
+        }],
         ..Default::default()
     }
 }

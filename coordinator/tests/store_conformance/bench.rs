@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use factory_coordinator::store::{
-    AgentVersion, Applied, Claim, Claimed, Held, NewTask, Renewal, ReportedAttempt, Store, WorkerEntry,
+    AgentFound, Applied, Claim, Claimed, Held, NewTask, Renewal, ReportedAttempt, Store, WorkerEntry,
 };
 use factory_domain::{
     AgentKind, AttemptId, Capacity, Delivery, DiffStat, Event, Failure, FailureReason, Labels, Outcome,
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     pub fn entry(&self) -> WorkerEntry {
-        let version = |&kind| AgentVersion { kind, version: "1.0".into() };
+        let version = |&kind| AgentFound { kind, version: "1.0".into(), warning: None, unusable: None };
         WorkerEntry {
             id: self.id,
             session: self.session,

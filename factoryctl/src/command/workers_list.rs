@@ -5,7 +5,7 @@ use factory_proto::v1;
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::render::json::WorkerView;
-use crate::render::{Console, table, units};
+use crate::render::{Console, plain, table, units};
 
 pub async fn run(connection: &Connection, console: Console) -> Result<Exit, CommandError> {
     let client = &connection.client;
@@ -17,6 +17,29 @@ pub async fn run(connection: &Connection, console: Console) -> Result<Exit, Comm
         console.note("no worker has registered; start one on any host with: factory-worker --url URL");
     } else {
         console.line(table::workers(console, &workers, units::now_ms()).trim_fmt())?;
+        for worker in workers.iter().filter(|worker| worker.connected) {
+            remark(console, worker);
+        }
     }
     Ok(Exit::Done)
+}
+
+/// What a worker says against its agents.
+fn remark(console: Console, worker: &v1::Worker) {
+    let name = plain::line(&worker.name);
+    for agent in &worker.agents {
+        if !agent.unusable_because.is_empty() {
+            console.note(format_args!(
+                "{name} does not offer {}: {}",
+                plain::line(&agent.name),
+                plain::line(&agent.unusable_because)
+            ));
+        } else if !agent.warning.is_empty() {
+            console.note(format_args!(
+                "{name} offers {}, but: {}",
+                plain::line(&agent.name),
+                plain::line(&agent.warning)
+            ));
+        }
+    }
 }

@@ -159,11 +159,9 @@ pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
         } else {
             Cell::new("away").fg(Color::Yellow)
         };
-        let agents: Vec<_> = worker
-            .agents
-            .iter()
-            .map(|agent| format!("{} {}", agent.name, agent.version).trim_end().to_owned())
-            .collect();
+        let offered = worker.agents.iter().filter(|agent| agent.unusable_because.is_empty());
+        let agents: Vec<_> =
+            offered.map(|agent| format!("{} {}", agent.name, agent.version).trim_end().to_owned()).collect();
         let mut labels: Vec<_> = worker.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         labels.sort();
         table.add_row([

@@ -70,7 +70,7 @@ pub async fn offer_latency(server: Server) -> Vec<Duration> {
         version: "0".to_owned(),
         protocol: PROTOCOL_VERSION,
         slots: SAMPLES as u32,
-        agents: vec![v1::AgentOffer { name: "scripted".to_owned(), version: String::new() }],
+        agents: vec![v1::AgentReadiness { name: "scripted".to_owned(), ..Default::default() }],
         ..Default::default()
     };
     say(&speak, v1::session_request::Message::Hello(hello)).await;

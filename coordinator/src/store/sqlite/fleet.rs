@@ -5,7 +5,7 @@ use factory_domain::{SessionId, Timestamp, WorkerId};
 use super::rows::{self, to_json};
 use super::statements;
 use super::writer::{Tx, Verb};
-use crate::store::{AgentVersion, StoreError, WorkerEntry, WorkerRow};
+use crate::store::{AgentFound, StoreError, WorkerEntry, WorkerRow};
 
 /// Whether this is the worker's newest session; what an older one says is not heard.
 pub(super) async fn is_newest(
@@ -132,7 +132,7 @@ impl FleetRow {
                 name: self.name,
                 version: self.version,
                 labels: rows::from_json(&self.labels, "labels")?,
-                agents: rows::from_json::<Vec<AgentVersion>>(&self.agents, "agents")?,
+                agents: rows::from_json::<Vec<AgentFound>>(&self.agents, "agents")?,
                 slots: self.slots,
                 free_disk: rows::unsigned(self.free_disk)?,
             },

@@ -16,7 +16,12 @@ pub struct WorkerView<'a> {
     pub connected: bool,
     pub slots: u32,
     pub busy: u32,
+    /// Offered: name and version.
     pub agents: BTreeMap<&'a str, &'a str>,
+    /// Known and not offered: name and reason.
+    pub unusable_agents: BTreeMap<&'a str, &'a str>,
+    /// What could go wrong with those offered: name and warning.
+    pub agent_warnings: BTreeMap<&'a str, &'a str>,
     pub labels: BTreeMap<&'a str, &'a str>,
     pub free_disk_bytes: u64,
     pub registered_at: Option<String>,
@@ -33,7 +38,9 @@ impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
             connected: worker.connected,
             slots: worker.slots,
             busy: worker.busy,
-            agents: worker.agents.iter().map(|agent| (agent.name.as_str(), agent.version.as_str())).collect(),
+            agents: said(worker, |agent| agent.unusable_because.is_empty().then_some(agent.version.as_str())),
+            unusable_agents: said(worker, |agent| some(&agent.unusable_because)),
+            agent_warnings: said(worker, |agent| some(&agent.warning)),
             labels: pairs(&worker.labels),
             free_disk_bytes: worker.free_disk_bytes,
             registered_at: rfc3339(worker.registered_at_ms),
@@ -41,4 +48,11 @@ impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
             last_decline: some(&worker.last_decline),
         }
     }
+}
+
+fn said<'a>(
+    worker: &'a v1::Worker,
+    what: impl Fn(&'a v1::AgentReadiness) -> Option<&'a str>,
+) -> BTreeMap<&'a str, &'a str> {
+    worker.agents.iter().filter_map(|agent| Some((agent.name.as_str(), what(agent)?))).collect()
 }
