@@ -76,7 +76,7 @@ impl Coordinator {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let clock = Clock::start();
         prepare(&config.root)?;
-        let lock = InstanceLock::acquire(&config.root)?;
+        let lock = InstanceLock::acquire(&config.root).await?;
         let (listener, address) = bind(config.listen).await?;
 
         let store = SqliteStore::open(&config.root.join("agent-factory.db"), config.rules).await?;

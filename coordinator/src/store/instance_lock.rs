@@ -8,8 +8,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
+use tokio::time::{Instant, sleep};
 
 const FILE_NAME: &str = "agent-factory.lock";
 
@@ -46,9 +48,27 @@ pub enum LockError {
     },
 }
 
+/// A killed process may leave a child in the middle of its start, which holds the lock until it
+/// is another program. That takes milliseconds.
+const LEFT_BY_THE_DEAD: Duration = Duration::from_secs(2);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
 impl InstanceLock {
-    /// Locks `root`, which must be there, for this process.
-    pub fn acquire(root: &Path) -> Result<Self, LockError> {
+    /// Locks `root`, which must be there, for this process. Waits a moment where the lock is
+    /// still held in the name of a process that has ended.
+    pub async fn acquire(root: &Path) -> Result<Self, LockError> {
+        let deadline = Instant::now() + LEFT_BY_THE_DEAD;
+        loop {
+            match Self::try_acquire(root) {
+                Err(LockError::Held { holder, .. }) if !is_alive(holder.pid) && Instant::now() < deadline => {
+                    sleep(ASK_AGAIN).await;
+                }
+                acquired => return acquired,
+            }
+        }
+    }
+
+    fn try_acquire(root: &Path) -> Result<Self, LockError> {
         let path = root.join(FILE_NAME);
         let failed = |source| LockError::Io { path: path.clone(), source };
         let file = OpenOptions::new()
@@ -131,21 +151,21 @@ fn is_alive(pid: u32) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_second_coordinator_is_refused_and_told_who_runs() {
+    #[tokio::test]
+    async fn a_second_coordinator_is_refused_and_told_who_runs() {
         let root = tempfile::tempdir().expect("a directory");
-        let lock = InstanceLock::acquire(root.path()).expect("the first");
-        let refused = InstanceLock::acquire(root.path()).expect_err("the second");
+        let lock = InstanceLock::acquire(root.path()).await.expect("the first");
+        let refused = InstanceLock::acquire(root.path()).await.expect_err("the second");
         assert!(refused.to_string().contains(&format!("pid {}", std::process::id())), "{refused}");
         drop(lock);
-        InstanceLock::acquire(root.path()).expect("free again");
+        InstanceLock::acquire(root.path()).await.expect("free again");
     }
 
-    #[test]
-    fn the_holder_is_found_while_it_runs() {
+    #[tokio::test]
+    async fn the_holder_is_found_while_it_runs() {
         let root = tempfile::tempdir().expect("a directory");
         assert_eq!(InstanceLock::holder(root.path()), None);
-        let lock = InstanceLock::acquire(root.path()).expect("free");
+        let lock = InstanceLock::acquire(root.path()).await.expect("free");
         let pid = std::process::id();
         assert_eq!(InstanceLock::holder(root.path()), Some(Holder { pid, url: None }));
         lock.announce("http://127.0.0.1:8100").expect("announced");
@@ -155,13 +175,13 @@ mod tests {
         assert_eq!(InstanceLock::holder(root.path()), None);
     }
 
-    #[test]
-    fn words_left_by_one_that_was_killed_mean_nothing() {
+    #[tokio::test]
+    async fn words_left_by_one_that_was_killed_mean_nothing() {
         let root = tempfile::tempdir().expect("a directory");
         // Alive, but not holding the lock: a pid used again.
         let words = format!(r#"{{"pid":{},"url":null}}"#, std::process::id());
         std::fs::write(root.path().join(FILE_NAME), words).expect("written");
         assert_eq!(InstanceLock::holder(root.path()), None);
-        InstanceLock::acquire(root.path()).expect("free");
+        InstanceLock::acquire(root.path()).await.expect("free");
     }
 }
