@@ -1,9 +1,6 @@
 //! Reaching the coordinator that the global options name.
 
-use std::error::Error as _;
-
 use factory_proto::client::{Client, ClientConfig, DEFAULT_URL, Token};
-use tonic::{Code, Status};
 
 use crate::cli::Global;
 use crate::exit::CommandError;
@@ -51,10 +48,4 @@ pub fn token(global: &Global) -> Result<Option<Token>, CommandError> {
         (None, _) => return Ok(None),
     };
     Ok(Some(text.parse()?))
-}
-
-/// Whether a call failed on its way, and may well succeed once the coordinator is
-/// there again. A status made on this side has a source; none has that came over the wire.
-pub fn connection_broke(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown) || status.source().is_some()
 }

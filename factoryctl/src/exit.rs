@@ -10,8 +10,6 @@ use factory_proto::client::ClientError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::connect::connection_broke;
-
 /// The exit codes, as `factoryctl --help` documents them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -190,6 +188,12 @@ fn flag_of(field: &str) -> String {
         "budget_micro_usd" => "--budget-usd".to_owned(),
         name => format!("--{}", name.trim_end_matches("_ms").replace('_', "-")),
     }
+}
+
+/// Whether a call failed on its way, and may well succeed once the coordinator is
+/// there again. A status made on this side has a source; none has that came over the wire.
+pub fn connection_broke(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown) || status.source().is_some()
 }
 
 #[cfg(test)]

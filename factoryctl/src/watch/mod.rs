@@ -25,8 +25,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, SelectAll};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::connect::connection_broke;
-use crate::exit::{CommandError, Exit};
+use crate::exit::{CommandError, Exit, connection_broke};
 use crate::render::transcript::Transcript;
 use held::HeldEvents;
 

@@ -4,7 +4,6 @@ use factory_proto::v1;
 use serde::Serialize;
 
 use super::some;
-use super::task::FailureView;
 
 #[derive(Debug, Serialize)]
 pub struct ReportView<'a> {
@@ -108,5 +107,17 @@ impl<'a> From<&'a v1::Delivery> for DeliveryView<'a> {
             v1::DeliveryKind::Bundled => "bundled",
         };
         Self { kind, why: some(&delivery.why) }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct FailureView<'a> {
+    pub reason: &'a str,
+    pub message: &'a str,
+}
+
+impl<'a> From<&'a v1::Failure> for FailureView<'a> {
+    fn from(failure: &'a v1::Failure) -> Self {
+        Self { reason: &failure.reason, message: &failure.message }
     }
 }

@@ -3,8 +3,9 @@
 use factory_proto::v1;
 use serde::Serialize;
 
+use super::report::FailureView;
 use super::some;
-use super::task::{FailureView, TaskView};
+use super::task::TaskView;
 use crate::render::units::rfc3339;
 
 /// An event, one line of `watch -o jsonl`.

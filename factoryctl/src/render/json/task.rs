@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use factory_proto::v1;
 use serde::Serialize;
 
-use super::report::ReportView;
+use super::report::{FailureView, ReportView};
 use super::{pairs, some};
 use crate::render::units::rfc3339;
 
@@ -138,18 +138,6 @@ impl<'a> From<&'a v1::TaskSpec> for SpecView<'a> {
             budget_micro_usd: spec.budget_micro_usd,
             max_turns: spec.max_turns,
         }
-    }
-}
-
-#[derive(Debug, Serialize)]
-pub struct FailureView<'a> {
-    pub reason: &'a str,
-    pub message: &'a str,
-}
-
-impl<'a> From<&'a v1::Failure> for FailureView<'a> {
-    fn from(failure: &'a v1::Failure) -> Self {
-        Self { reason: &failure.reason, message: &failure.message }
     }
 }
 
