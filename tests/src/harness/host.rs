@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -13,7 +13,11 @@ use super::processes;
 #[derive(Clone)]
 pub struct Host(Arc<Folder>);
 
-struct Folder(TempDir);
+struct Folder {
+    path: PathBuf,
+    /// Removes it at the end; `None`: it is kept.
+    removal: Mutex<Option<TempDir>>,
+}
 
 impl Host {
     /// # Panics
@@ -21,7 +25,8 @@ impl Host {
     #[expect(clippy::new_without_default, reason = "it makes a folder: that is no default")]
     pub fn new() -> Self {
         let folder = TempDir::with_prefix("factory-test-").expect("a temporary folder");
-        let host = Self(Arc::new(Folder(folder)));
+        let path = folder.path().to_owned();
+        let host = Self(Arc::new(Folder { path, removal: Mutex::new(Some(folder)) }));
         std::fs::create_dir(host.home()).expect("a home");
         let identity =
             "[user]\n\tname = Test\n\temail = test@example.invalid\n[init]\n\tdefaultBranch = main\n";
@@ -30,7 +35,16 @@ impl Host {
     }
 
     pub fn path(&self) -> &Path {
-        self.0.0.path()
+        &self.0.path
+    }
+
+    /// Leaves the folder there when the test is over, for people to look at.
+    pub fn keep(&self) -> &Path {
+        let removal = self.0.removal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(folder) = removal {
+            let _ = folder.keep();
+        }
+        self.path()
     }
 
     pub fn home(&self) -> PathBuf {
@@ -57,6 +71,6 @@ impl Host {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        processes::kill_all_of(self.0.path());
+        processes::kill_all_of(&self.path);
     }
 }

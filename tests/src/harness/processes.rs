@@ -35,6 +35,19 @@ pub fn of_folder(folder: &Path) -> Vec<Process> {
     all().filter(|(_, environ)| within(environ)).map(|(process, _)| process).collect()
 }
 
+/// What runs for attempts there: their shims, and their agents' processes.
+pub fn of_attempts_in(folder: &Path) -> (Vec<Process>, Vec<Process>) {
+    let needle = folder.as_os_str().as_bytes();
+    let within = |environ: &[u8]| environ.windows(needle.len()).any(|window| window == needle);
+    let marked = |environ: &[u8]| {
+        environ.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"FACTORY_ATTEMPT_ID="))
+    };
+    all()
+        .filter(|(_, environ)| marked(environ) && within(environ))
+        .map(|(process, _)| process)
+        .partition(is_shim)
+}
+
 pub(super) fn kill_all_of(folder: &Path) {
     for pid in of_folder(folder).iter().filter_map(|process| Pid::from_raw(process.pid)) {
         // It may have ended since: that is what is wanted.

@@ -132,6 +132,10 @@ impl Worker {
         self.daemon.signal(Signal::TERM);
     }
 
+    pub fn signal(&self, signal: Signal) {
+        self.daemon.signal(signal);
+    }
+
     pub async fn ended(&mut self) -> ExitStatus {
         self.daemon.ended().await
     }

@@ -1,0 +1,284 @@
+//! After a storm: everything is let run out, and what was promised is looked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use factory_domain::{Backoff, RetryPolicy};
+use factory_proto::client::Client;
+use factory_proto::v1::{DeliveryKind, Event, GetResponse, Submitted, TaskState, WatchRequest};
+use factory_tests::harness::host::Host;
+use factory_tests::harness::{processes, soon, task};
+use tokio::time::timeout;
+
+use super::fleet::{Endured, Fleet};
+use super::replay::replay;
+use super::workload::{Job, Workload, numbers};
+
+/// How long the last task may take to end once the faults have stopped.
+const RUN_OUT: Duration = Duration::from_secs(120);
+
+/// What was found. Every kind of harm lists its instances, a sentence each.
+#[derive(Default)]
+pub struct Found {
+    submitted: usize,
+    succeeded: usize,
+    failed: usize,
+    attempts: usize,
+    lost_attempts: usize,
+    log_lines: usize,
+    harm: BTreeMap<Harm, Vec<String>>,
+    story: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Harm {
+    TaskLost,
+    EndedOtherwise,
+    LiveTwice,
+    ResultTwice,
+    LogLine,
+    WorkLost,
+    RanOn,
+    Process,
+    Leftover,
+    Feed,
+}
+
+impl Harm {
+    const ALL: [Self; 10] = [
+        Self::TaskLost,
+        Self::EndedOtherwise,
+        Self::LiveTwice,
+        Self::ResultTwice,
+        Self::LogLine,
+        Self::WorkLost,
+        Self::RanOn,
+        Self::Process,
+        Self::Leftover,
+        Self::Feed,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::TaskLost => "tasks lost",
+            Self::EndedOtherwise => "tasks ended otherwise",
+            Self::LiveTwice => "run twice at once",
+            Self::ResultTwice => "results accepted twice",
+            Self::LogLine => "logs with lines lost or doubled",
+            Self::WorkLost => "commits lost",
+            Self::RanOn => "agents alive after their end",
+            Self::Process => "processes left",
+            Self::Leftover => "worktrees and spools left",
+            Self::Feed => "events out of place",
+        }
+    }
+}
+
+impl Found {
+    pub fn is_clean(&self) -> bool {
+        self.harm.values().all(Vec::is_empty)
+    }
+
+    pub fn happened(&self) -> [(&'static str, usize); 6] {
+        [
+            ("submitted", self.submitted),
+            ("succeeded", self.succeeded),
+            ("failed, as they were made to", self.failed),
+            ("attempts", self.attempts),
+            ("attempts given up for lost", self.lost_attempts),
+            ("log lines read back", self.log_lines),
+        ]
+    }
+
+    pub fn harm(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        Harm::ALL.into_iter().map(|kind| (kind.name(), self.harm.get(&kind).map_or(&[][..], Vec::as_slice)))
+    }
+
+    /// Every instance of harm, and the events of the tasks named.
+    pub fn details(&self) -> String {
+        let kinds = self.harm().filter(|(_, instances)| !instances.is_empty());
+        kinds.fold(self.story.clone(), |text, (name, instances)| {
+            format!("{text}\n{name}:\n  {}", instances.join("\n  "))
+        })
+    }
+
+    fn add(&mut self, kind: Harm, instances: impl IntoIterator<Item = String>) {
+        self.harm.entry(kind).or_default().extend(instances);
+    }
+}
+
+pub async fn look(host: &Host, mut fleet: Fleet, workload: &Workload, endured: &Endured) -> Found {
+    let client = fleet.coordinator.client().await;
+    let mut found = Found { submitted: endured.submitted.len(), ..Found::default() };
+    let events = run_out(&client, &endured.submitted, &mut found).await;
+    // A worker that drains ends once all it held is told and cleared away.
+    for member in &fleet.workers {
+        member.worker.signal_drain();
+    }
+    for member in &mut fleet.workers {
+        member.worker.ended().await;
+    }
+    look_at_feed(&events, endured, workload, &mut found);
+    for (submitted, job) in endured.submitted.iter().zip(&workload.jobs) {
+        look_at_task(&client, submitted, job, workload, &mut found).await;
+    }
+    look_at_notes(&events, workload, &mut found);
+    let coordinator = fleet.coordinator.terminate().await;
+    assert!(coordinator.success(), "the coordinator ends well: {coordinator}");
+    let left = processes::of_folder(host.path());
+    found.add(Harm::Process, left.into_iter().map(|process| format!("{process:?}")));
+    for member in &fleet.workers {
+        look_at_disk(&member.worker.root(), &mut found);
+    }
+    found.story = story(&events);
+    found
+}
+
+/// The whole feed, once every task has ended, or nothing more happens.
+async fn run_out(client: &Client, submitted: &[Submitted], found: &mut Found) -> Vec<Event> {
+    let tasks: Vec<String> = submitted.iter().map(|task| task.id.clone()).collect();
+    let ids: BTreeSet<&str> = tasks.iter().map(String::as_str).collect();
+    let watch = WatchRequest { tasks: Vec::new(), after: 0, follow: true, until_ended: false };
+    let mut stream = client.tasks().watch(watch).await.expect("the feed is served").into_inner();
+    let (mut events, mut ended) = (Vec::new(), BTreeSet::new());
+    let ending = async {
+        while ended.len() < ids.len() {
+            let message = stream.message().await.expect("the feed goes on").expect("it has no end");
+            let event = message.event.expect("an event");
+            if event.state().is_terminal() {
+                ended.insert(event.task_id.clone());
+            }
+            events.push(event);
+        }
+    };
+    // Too late is lost: what is missing is counted below.
+    let _ = timeout(RUN_OUT, ending).await;
+    let lost = submitted.iter().filter(|task| !ended.contains(&task.id));
+    found.add(Harm::TaskLost, lost.map(|task| format!("task {} has not ended", task.number)));
+    let others = ended.iter().filter(|task| !ids.contains(task.as_str()));
+    found.add(Harm::TaskLost, others.map(|task| format!("task {task} was submitted by nobody")));
+    events
+}
+
+fn look_at_feed(events: &[Event], endured: &Endured, workload: &Workload, found: &mut Found) {
+    let tries: BTreeMap<&str, u32> = endured
+        .submitted
+        .iter()
+        .zip(&workload.jobs)
+        .map(|(task, job)| (task.id.as_str(), job.spec.max_attempts.unwrap_or_default()))
+        .collect();
+    let policy = |task: &str| RetryPolicy {
+        max_attempts: tries.get(task).copied().unwrap_or_default(),
+        max_infrastructure_failures: 100,
+        backoff: Backoff { base: Duration::from_millis(20), cap: Duration::from_millis(100) },
+    };
+    let replayed = replay(events, policy);
+    found.add(Harm::Feed, replayed.inconsistent);
+    found.add(Harm::ResultTwice, replayed.ended_twice);
+    found.add(Harm::LiveTwice, replayed.live_twice);
+    found.lost_attempts = events.iter().filter(|event| event.kind == "lost").count();
+}
+
+async fn look_at_task(
+    client: &Client,
+    submitted: &Submitted,
+    job: &Job,
+    workload: &Workload,
+    found: &mut Found,
+) {
+    let got = task::get(client, &submitted.id).await;
+    found.attempts += got.attempts.len();
+    let state = got.task.as_ref().expect("a task").state();
+    let wanted = if job.hopeless { TaskState::Failed } else { TaskState::Succeeded };
+    match state {
+        TaskState::Succeeded => found.succeeded += 1,
+        TaskState::Failed => found.failed += 1,
+        _ => {}
+    }
+    if state.is_terminal() && state != wanted {
+        let failure = got.task.as_ref().and_then(|task| task.failure.as_ref());
+        let what = format!("task {} is {}: {failure:?}", submitted.number, state.name());
+        found.add(Harm::EndedOtherwise, [what]);
+    }
+    look_at_logs(client, &got, job, found).await;
+    if job.commits && state == TaskState::Succeeded {
+        found.add(Harm::WorkLost, lost_work(&got, workload));
+    }
+}
+
+/// The log of a success has every line once; any other is the beginning of such a one.
+async fn look_at_logs(client: &Client, got: &GetResponse, job: &Job, found: &mut Found) {
+    let task = got.task.as_ref().expect("a task");
+    for attempt in &got.attempts {
+        let log = soon("a log", task::log(client, &task.id, attempt.number)).await;
+        let printed = numbers(&log);
+        found.log_lines += printed.len();
+        let whole = attempt.state == "succeeded";
+        let expected = if whole { job.lines } else { u32::try_from(printed.len()).unwrap_or(u32::MAX) };
+        let in_order = log.iter().zip(0..).all(|(record, offset)| record.offset == offset);
+        if !in_order || printed.iter().copied().ne(1..=expected) {
+            let what = format!(
+                "#{}.{} {}: {} of {} lines, {} records, in order: {in_order}: {printed:?}",
+                task.number,
+                attempt.number,
+                attempt.state,
+                printed.len(),
+                job.lines,
+                log.len()
+            );
+            found.add(Harm::LogLine, [what]);
+        }
+    }
+}
+
+/// The branch that a success says it delivered is in the origin, with its commit.
+fn lost_work(got: &GetResponse, workload: &Workload) -> Option<String> {
+    let task = got.task.as_ref()?;
+    let number = task.number;
+    let Some(report) = &task.report else { return Some(format!("task {number} has no report")) };
+    let delivered = report.delivery.as_ref().map(|delivery| delivery.kind());
+    let (Some(DeliveryKind::Pushed), Some(commit)) = (delivered, report.commits.first()) else {
+        return Some(format!("task {number} delivered {delivered:?}, {} commits", report.commits.len()));
+    };
+    let refs = workload.origin.git(["for-each-ref", "--format=%(objectname) %(refname:short)"]);
+    let wanted = format!("{} {}", commit.id, report.branch);
+    (!refs.lines().any(|line| line == wanted)).then(|| format!("task {number}: no {wanted} in the origin"))
+}
+
+/// An agent whose end was reported is dead by then: it notes nothing down any more.
+fn look_at_notes(events: &[Event], workload: &Workload, found: &mut Found) {
+    let ends: BTreeMap<&str, i64> = events
+        .iter()
+        .filter(|event| event.kind == "ended")
+        .map(|event| (event.attempt_id.as_str(), event.at_ms))
+        .collect();
+    let late = workload.notes().into_iter().filter_map(|note| {
+        let ended = ends.get(note.attempt.as_str()).filter(|at_ms| note.at_ms > **at_ms)?;
+        Some(format!("attempt {} wrote {} ms after its end", note.attempt, note.at_ms - ended))
+    });
+    found.add(Harm::RanOn, late);
+}
+
+fn look_at_disk(root: &Path, found: &mut Found) {
+    let mut folders = vec![root.join("workspaces"), root.join("spool")];
+    folders.extend(entries(&root.join("repos")).into_iter().map(|cache| cache.join("worktrees")));
+    for folder in folders {
+        found.add(Harm::Leftover, entries(&folder).iter().map(|path| path.display().to_string()));
+    }
+}
+
+fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn story(events: &[Event]) -> String {
+    events.iter().fold(String::new(), |story, event| {
+        let Event { cursor, at_ms, task_number, attempt_number, kind, worker_name, detail, .. } = event;
+        let state = event.state().name();
+        format!(
+            "{story}\n  {cursor} {at_ms}: #{task_number}.{attempt_number} {} {kind} → {state} {worker_name} {detail}",
+            event.attempt_id
+        )
+    })
+}

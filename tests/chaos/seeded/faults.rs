@@ -1,0 +1,93 @@
+//! What happens to a fleet, and when: decided by the seed alone.
+
+use std::fmt;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    CoordinatorKilled,
+    WorkerKilled,
+    WorkerFrozen,
+    ConnectionsCut,
+    NetworkStalled,
+    ShimKilled,
+    AgentKilled,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::CoordinatorKilled => "coordinator killed",
+            Self::WorkerKilled => "worker killed",
+            Self::WorkerFrozen => "worker frozen",
+            Self::ConnectionsCut => "connections cut",
+            Self::NetworkStalled => "network stalled",
+            Self::ShimKilled => "shim killed",
+            Self::AgentKilled => "agent killed",
+        })
+    }
+}
+
+/// One fault: after `pause` it begins, and lasts.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    pub pause: Duration,
+    pub kind: Kind,
+    pub lasts: Duration,
+}
+
+/// The faults of one target, one after the other.
+#[derive(Debug)]
+pub struct Schedule {
+    rng: Rng,
+    kinds: &'static [Kind],
+    /// The longest pause before a fault, in milliseconds.
+    calm_ms: u64,
+}
+
+impl Schedule {
+    pub fn of_coordinator(seed: u64) -> Self {
+        Self::new(seed, 0, &[Kind::CoordinatorKilled], 4000)
+    }
+
+    pub fn of_worker(seed: u64, index: u64) -> Self {
+        let kinds = &[
+            Kind::WorkerKilled,
+            Kind::WorkerKilled,
+            Kind::WorkerFrozen,
+            Kind::ConnectionsCut,
+            Kind::ConnectionsCut,
+            Kind::NetworkStalled,
+        ];
+        Self::new(seed, 10 + index, kinds, 2500)
+    }
+
+    pub fn of_agents(seed: u64) -> Self {
+        Self::new(seed, 1, &[Kind::ShimKilled, Kind::AgentKilled], 800)
+    }
+
+    fn new(seed: u64, target: u64, kinds: &'static [Kind], calm_ms: u64) -> Self {
+        Self { rng: Rng::with_seed(seed.wrapping_mul(1000).wrapping_add(target)), kinds, calm_ms }
+    }
+
+    /// One of those there are at this moment.
+    pub fn choose<T>(&mut self, targets: Vec<T>) -> Option<T> {
+        let index = self.rng.usize(..targets.len().max(1));
+        targets.into_iter().nth(index)
+    }
+
+    pub fn next(&mut self) -> Fault {
+        let rng = &mut self.rng;
+        let pause = rng.u64(self.calm_ms / 5..self.calm_ms);
+        let kind = self.kinds[rng.usize(..self.kinds.len())];
+        let lasts = match kind {
+            Kind::CoordinatorKilled | Kind::WorkerKilled => rng.u64(0..1500),
+            // Around the lease's end, its loss, and past both.
+            Kind::WorkerFrozen | Kind::NetworkStalled => rng.u64(500..7000),
+            Kind::ConnectionsCut | Kind::ShimKilled | Kind::AgentKilled => 0,
+        };
+        Fault { pause: Duration::from_millis(pause), kind, lasts: Duration::from_millis(lasts) }
+    }
+}

@@ -1,0 +1,167 @@
+//! The coordinator and the workers of a storm, and the faults done to them, each target on its own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use factory_proto::v1::Submitted;
+use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup};
+use factory_tests::harness::host::Host;
+use factory_tests::harness::processes;
+use factory_tests::harness::worker::{Worker, WorkerSetup};
+use futures_util::future::join_all;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::faults::{Kind, Schedule};
+use super::proxy::Proxy;
+use super::workload::Workload;
+
+const WORKERS: u64 = 3;
+const SLOTS: u32 = 3;
+
+/// Terms so short that freezes and stalls outlast them.
+pub const TERMS: &str = "\
+[lease]
+heartbeat_ms = 200
+lease_ms = 1500
+lost_after_ms = 3000
+offer_ms = 1000
+
+[retry]
+base_ms = 20
+cap_ms = 100
+max_infrastructure_failures = 100
+";
+const KILL_GRACE: &str = "kill_grace_ms = 300\n";
+
+pub struct Fleet {
+    seed: u64,
+    pub coordinator: Coordinator,
+    pub workers: Vec<Member>,
+}
+
+/// A worker, and its way to the coordinator.
+pub struct Member {
+    pub worker: Worker,
+    proxy: Proxy,
+}
+
+pub struct Endured {
+    pub submitted: Vec<Submitted>,
+    pub faults: BTreeMap<Kind, u32>,
+}
+
+impl Fleet {
+    pub async fn start(host: &Host, seed: u64) -> Self {
+        let setup = CoordinatorSetup { config: TERMS.to_owned(), ..CoordinatorSetup::new(host) };
+        let coordinator = Coordinator::try_start(host, setup).await.expect("the coordinator starts");
+        let config = host.path().join("worker.toml");
+        std::fs::write(&config, KILL_GRACE).expect("a configuration file");
+        let address: SocketAddr =
+            coordinator.url().trim_start_matches("http://").parse().expect("an address");
+        let members = (1..=WORKERS).map(async |index| {
+            let proxy = Proxy::before(address).await;
+            let setup = WorkerSetup::named(&format!("worker-{index}"), SLOTS)
+                .env("FACTORY_CONFIG", config.as_os_str())
+                .env("FACTORY_URL", proxy.url());
+            Member { worker: Worker::start(host, &coordinator, setup).await, proxy }
+        });
+        let workers = join_all(members).await;
+        Self { seed, coordinator, workers }
+    }
+
+    /// Submits the tasks and does the faults, for so long. Everything is up and connected after it.
+    pub async fn endure(&mut self, host: &Host, workload: &Workload, span: Duration) -> Endured {
+        let until = Instant::now() + span;
+        let config = self.coordinator.client_config();
+        let seed = self.seed;
+        let of_coordinator = strike_coordinator(&mut self.coordinator, Schedule::of_coordinator(seed), until);
+        let of_workers = self
+            .workers
+            .iter_mut()
+            .zip(0..)
+            .map(|(member, index)| strike_worker(member, Schedule::of_worker(seed, index), until));
+        let (submitted, of_coordinator, of_workers, of_agents) = tokio::join!(
+            workload.submit(config, span),
+            of_coordinator,
+            join_all(of_workers),
+            strike_agents(host, Schedule::of_agents(seed), until),
+        );
+        let mut faults = BTreeMap::new();
+        for kind in of_workers.into_iter().flatten().chain(of_coordinator).chain(of_agents) {
+            *faults.entry(kind).or_default() += 1;
+        }
+        Endured { submitted, faults }
+    }
+}
+
+/// The next fault's time has come before the end's.
+async fn comes(pause: Duration, until: Instant) -> bool {
+    timeout_at(until, sleep(pause)).await.is_ok()
+}
+
+async fn strike_coordinator(
+    coordinator: &mut Coordinator,
+    mut schedule: Schedule,
+    until: Instant,
+) -> Vec<Kind> {
+    let mut done = Vec::new();
+    loop {
+        let fault = schedule.next();
+        if !comes(fault.pause, until).await {
+            return done;
+        }
+        coordinator.kill9().await;
+        sleep(fault.lasts).await;
+        coordinator.start_again().await;
+        done.push(fault.kind);
+    }
+}
+
+async fn strike_worker(member: &mut Member, mut schedule: Schedule, until: Instant) -> Vec<Kind> {
+    let Member { worker, proxy } = member;
+    let mut done = Vec::new();
+    loop {
+        let fault = schedule.next();
+        if !comes(fault.pause, until).await {
+            return done;
+        }
+        match fault.kind {
+            Kind::WorkerFrozen => {
+                worker.signal(Signal::STOP);
+                sleep(fault.lasts).await;
+                worker.signal(Signal::CONT);
+            }
+            Kind::NetworkStalled => {
+                proxy.stall(true);
+                sleep(fault.lasts).await;
+                proxy.stall(false);
+            }
+            Kind::ConnectionsCut => proxy.cut(),
+            _ => {
+                worker.kill9().await;
+                sleep(fault.lasts).await;
+                worker.start_again().await;
+            }
+        }
+        done.push(fault.kind);
+    }
+}
+
+async fn strike_agents(host: &Host, mut schedule: Schedule, until: Instant) -> Vec<Kind> {
+    let mut done = Vec::new();
+    loop {
+        let fault = schedule.next();
+        if !comes(fault.pause, until).await {
+            return done;
+        }
+        let (shims, agents) = processes::of_attempts_in(host.path());
+        let targets = if fault.kind == Kind::ShimKilled { shims } else { agents };
+        let target = schedule.choose(targets).and_then(|process| Pid::from_raw(process.pid));
+        // One that has ended meanwhile was spared.
+        if target.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok()) {
+            done.push(fault.kind);
+        }
+    }
+}

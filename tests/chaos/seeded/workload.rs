@@ -1,0 +1,180 @@
+//! The tasks of a storm: each prints numbered lines, and notes down when it runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use factory_proto::client::{Client, ClientConfig};
+use factory_proto::v1::{LogRecord, LogStream, NewTask, SubmitRequest, Submitted, TaskSpec};
+use factory_tests::harness::host::Host;
+use factory_tests::harness::repository::Origin;
+use factory_tests::harness::task;
+use fastrand::Rng;
+
+use super::Storm;
+
+/// Kills of agents count as failures of theirs; no storm brings so many on one task.
+const TRIES: u32 = 100;
+/// Tasks submitted with one call.
+const TOGETHER: usize = 5;
+
+pub struct Workload {
+    pub jobs: Vec<Job>,
+    pub origin: Origin,
+    notes: PathBuf,
+    seed: u64,
+}
+
+/// One task to be.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub spec: TaskSpec,
+    /// Numbered lines it prints on a run to its end.
+    pub lines: u32,
+    /// It works in the repository and leaves a commit there.
+    pub commits: bool,
+    /// It fails on every run.
+    pub hopeless: bool,
+}
+
+/// One line that an agent wrote into the storm's notes.
+#[derive(Debug, Clone)]
+pub struct Note {
+    pub attempt: String,
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
+impl Workload {
+    pub fn new(host: &Host, storm: Storm) -> Self {
+        let mut rng = Rng::with_seed(storm.seed);
+        let origin = Origin::new(host, "app");
+        let notes = host.path().join("notes");
+        std::fs::create_dir(host.path().join("failed")).expect("a folder");
+        let jobs = (0..storm.tasks).map(|index| job(&mut rng, host, &origin, &notes, index)).collect();
+        Self { jobs, origin, notes, seed: storm.seed }
+    }
+
+    /// Submits everything, spread over `span`, whatever becomes of the coordinator meanwhile.
+    pub async fn submit(&self, config: ClientConfig, span: Duration) -> Vec<Submitted> {
+        let mut submitted = Vec::new();
+        let pause = span * u32::try_from(TOGETHER).unwrap_or(1) / u32::try_from(self.jobs.len()).unwrap_or(1);
+        for (batch, jobs) in self.jobs.chunks(TOGETHER).enumerate() {
+            let tasks = jobs.iter().enumerate().map(|(index, job)| NewTask {
+                spec: Some(job.spec.clone()),
+                // A call whose answer was lost is repeated, and must not submit twice.
+                idempotency_key: format!("{}-{}", self.seed, batch * TOGETHER + index),
+            });
+            let request = SubmitRequest { tasks: tasks.collect() };
+            submitted.extend(insist(&config, &request).await);
+            tokio::time::sleep(pause).await;
+        }
+        submitted
+    }
+
+    pub fn notes(&self) -> Vec<Note> {
+        let text = std::fs::read_to_string(&self.notes).unwrap_or_default();
+        let read = text.lines().filter_map(|line| {
+            let (attempt, at_ns) = line.split_once(' ')?;
+            Some(Note { attempt: attempt.to_owned(), at_ms: at_ns.parse::<i64>().ok()? / 1_000_000 })
+        });
+        read.collect()
+    }
+}
+
+async fn insist(config: &ClientConfig, request: &SubmitRequest) -> Vec<Submitted> {
+    loop {
+        let answer = async {
+            let client = Client::connect(config.clone()).await.map_err(|error| error.to_string())?;
+            let request = client.request(request.clone());
+            client.tasks().submit(request).await.map_err(|status| status.to_string())
+        };
+        match answer.await {
+            Ok(answer) => return answer.into_inner().tasks,
+            // It is being killed and started; the one thing to wait for is time.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn job(rng: &mut Rng, host: &Host, origin: &Origin, notes: &Path, index: usize) -> Job {
+    let lines = rng.u32(20..120);
+    let commits = rng.u8(..3) == 0;
+    let hopeless = rng.u8(..20) == 0;
+    let spec = if rng.u8(..6) == 0 {
+        scripted(rng, lines, commits, hopeless)
+    } else {
+        Script { rng, lines, commits, hopeless, notes, failed: &host.path().join("failed") }.spec()
+    };
+    let repo = if commits { origin.source() } else { String::new() };
+    let max_attempts = Some(if hopeless { 2 } else { TRIES });
+    let spec = TaskSpec { title: format!("Task {index}"), repo, max_attempts, ..spec };
+    Job { spec, lines, commits, hopeless }
+}
+
+/// For the built-in agent.
+fn scripted(rng: &mut Rng, lines: u32, commits: bool, hopeless: bool) -> TaskSpec {
+    let mut steps = vec![format!("lines {lines}"), format!("sleep {}", rng.u32(50..2000))];
+    if rng.bool() {
+        steps.push("orphan".to_owned());
+    }
+    if commits {
+        steps.extend(["write work.txt done".to_owned(), "commit Work".to_owned()]);
+    }
+    steps.push(if hopeless { "fail as it was told" } else { "say done" }.to_owned());
+    TaskSpec { agent: "scripted".to_owned(), prompt: steps.join("\n"), ..TaskSpec::default() }
+}
+
+/// For `/bin/sh`.
+struct Script<'a> {
+    rng: &'a mut Rng,
+    lines: u32,
+    commits: bool,
+    hopeless: bool,
+    notes: &'a Path,
+    failed: &'a Path,
+}
+
+impl Script<'_> {
+    fn spec(self) -> TaskSpec {
+        let Self { rng, lines, commits, hopeless, notes, failed } = self;
+        let burst = rng.u32(1..12);
+        let pause = f64::from(rng.u32(5..150)) / 1000.0;
+        let note = format!("echo \"$FACTORY_ATTEMPT_ID $(date +%s%N)\" >> {}", notes.display());
+        let mut text = format!("{note}\n");
+        if rng.u8(..4) == 0 {
+            text += "setsid sleep 100000 &\n";
+        }
+        text += &format!(
+            "i=0\nwhile [ $i -lt {lines} ]; do\n  i=$((i+1)); echo \"line $i of {lines}\"\n  \
+             [ $((i % {burst})) != 0 ] || sleep {pause}\n"
+        );
+        if rng.u8(..5) == 0 {
+            let half = lines / 2;
+            let marker = format!("{}/$FACTORY_TASK_ID", failed.display());
+            text += &format!(
+                "  if [ $i = {half} ] && mkdir {marker} 2>/dev/null; then echo oops >&2; exit 3; fi\n"
+            );
+        }
+        text += "done\n";
+        if commits {
+            text += "echo done > work.txt\ngit add work.txt\ngit commit --quiet --message Work\n";
+        }
+        text += &note;
+        if hopeless {
+            text += "\nexit 4";
+        }
+        task::script(&text)
+    }
+}
+
+/// The numbers of the lines an attempt printed, in the order of its log.
+pub fn numbers(records: &[LogRecord]) -> Vec<u32> {
+    let printed = records.iter().filter(|record| record.stream() == LogStream::Stdout);
+    printed.filter_map(|record| number(&String::from_utf8_lossy(&record.data))).collect()
+}
+
+/// `line 3 of 40`, bare or within an event of the scripted agent's.
+fn number(text: &str) -> Option<u32> {
+    let (_, rest) = text.split_once("line ")?;
+    rest.split_once(" of ")?.0.parse().ok()
+}
