@@ -84,7 +84,7 @@ async fn a_write_that_fails_does_not_take_its_neighbours_with_it() {
     // One thread, one turn: all of these are in the writer's queue before it next looks.
     let (before, taken, reused, rejected, after) = tokio::join!(
         store.submit(vec![new_task(draft("before"))], at(1)),
-        // Fails in its second statement: the id is taken.
+        // Fails in the database: the id is taken.
         store.submit(vec![NewTask { id, ..new_task(draft("taken")) }], at(1)),
         store.submit(vec![new_task(draft("x")), keyed("two", "k")], at(1)),
         store.apply(id, Event::Woken, at(1)),
@@ -99,6 +99,30 @@ async fn a_write_that_fails_does_not_take_its_neighbours_with_it() {
         store.events_after(0, &[], 10).await.expect("read").iter().map(|event| event.cursor).collect();
     assert_eq!(cursors, [1, 2, 3, 4]);
     assert_eq!(*store.feed().borrow(), 4);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn keys_hold_among_submits_that_are_written_together() {
+    let root = tempfile::tempdir().expect("a directory");
+    let store = open(&database(&root)).await;
+    let refused_first = keyed("refused", "left behind");
+    // One thread, one turn: all of these are in the writer's queue before it next looks.
+    let (first, again, reused, freed) = tokio::join!(
+        store.submit(vec![keyed("one", "k")], at(1)),
+        store.submit(vec![new_task(draft("x")), keyed("one", "k")], at(1)),
+        store.submit(vec![refused_first, keyed("two", "k")], at(1)),
+        store.submit(vec![keyed("another", "left behind")], at(1)),
+    );
+    let (first, again) = (first.expect("accepted"), again.expect("accepted"));
+    assert_eq!((again[1].id, again[1].number, again[1].existed), (first[0].id, 1, true));
+    assert!(!first[0].existed && !again[0].existed);
+    let Err(SubmitError::KeyReused { index: 1, existing, .. }) = reused else { panic!("{reused:?}") };
+    assert_eq!(existing, first[0].id);
+    // A refused submit holds none of its keys.
+    assert!(!freed.expect("accepted")[0].existed);
+    assert_eq!(store.live_count().await.expect("counted"), 3);
+    assert_eq!(*store.feed().borrow(), 3);
     store.close().await;
 }
 

@@ -13,6 +13,7 @@ mod lease;
 mod list;
 mod moves;
 mod open;
+mod placements;
 mod read;
 mod rows;
 mod statements;
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::open::OpenError;
-use self::writer::{Job, Verb, Waiting, Writer};
+use self::writer::{Calls, Job, Verb, Writer};
 use super::{
     Applied, ApplyError, ArtifactEntry, AttemptEntry, Claim, Claimed, FeedEvent, Holding, ListFilter,
     NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError,
@@ -64,7 +65,7 @@ impl SqliteStore {
     /// Hands a verb to the writer and waits for its commit.
     async fn write<V: Verb>(&self, verb: V) -> Result<V::Output, V::Error> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Box::new(Waiting::new(verb, reply))).await.map_err(|_| StoreError::Closed)?;
+        self.queue.send(Box::new(Calls::of(verb, reply))).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }

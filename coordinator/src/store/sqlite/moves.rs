@@ -115,7 +115,7 @@ pub(super) async fn write(
 }
 
 /// Appends to the feed.
-pub(super) async fn append(tx: &mut Tx<'_>, events: &[EventAdded], now: Timestamp) -> Result<(), StoreError> {
+async fn append(tx: &mut Tx<'_>, events: &[EventAdded], now: Timestamp) -> Result<(), StoreError> {
     let last = run(tx, statements::ADD_EVENTS, events, now).await?;
     tx.cursor = rows::unsigned(last)?;
     Ok(())
@@ -279,26 +279,21 @@ fn attempt_of(one: &Move) -> Option<AttemptId> {
 }
 
 #[derive(Serialize)]
-pub(super) struct EventAdded {
+struct EventAdded {
     task: TaskId,
     attempt: Option<AttemptId>,
     kind: &'static str,
-    event: Option<String>,
+    event: String,
     state: String,
 }
 
 impl EventAdded {
-    /// The one row of the feed that no event of the domain stands behind.
-    pub(super) fn submitted(task: TaskId, state: String) -> Self {
-        Self { task, attempt: None, kind: "submitted", event: None, state }
-    }
-
     fn of(one: &Move) -> Self {
         Self {
             task: one.from.task,
             attempt: one.event.attempt(),
             kind: one.event.name(),
-            event: Some(to_json(&one.event)),
+            event: to_json(&one.event),
             state: to_json(&one.decision.state),
         }
     }

@@ -25,6 +25,8 @@ const WAL_KEPT: &str = "16777216";
 /// Pages at which a commit moves the log itself; the idle writer usually comes first.
 const WAL_CHECKPOINT: &str = "4000";
 const READERS: u32 = 4;
+/// Rows SQLite's thread may be ahead of the writer: as many as a full submit returns.
+const ROWS_AHEAD: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -75,6 +77,7 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY)
         .pragma("journal_size_limit", WAL_KEPT)
         .pragma("wal_autocheckpoint", WAL_CHECKPOINT)
+        .row_buffer_size(ROWS_AHEAD)
         .disable_statement_logging()
 }
 

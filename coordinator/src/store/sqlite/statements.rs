@@ -70,24 +70,28 @@ statements! {
     KEYS_IN_USE =
         "SELECT t.idempotency_key AS key, t.id, t.number, t.spec_digest
          FROM json_each(?1) AS wanted CROSS JOIN tasks t ON t.idempotency_key = wanted.value";
-    ADD_PLACEMENTS =
+    ENTER_PLACEMENTS =
         "INSERT INTO placements (requirements)
-         SELECT DISTINCT n.value ->> '$.requirements' FROM json_each(?1) AS n WHERE true
-         ON CONFLICT DO NOTHING";
+         SELECT n.value FROM json_each(?1) AS n WHERE true
+         ON CONFLICT (requirements) DO UPDATE SET requirements = excluded.requirements
+         RETURNING requirements, id";
+    /// Tasks, their prompts and their first events: three statements in one trip to SQLite's thread.
     ADD_TASKS =
         "INSERT INTO tasks (id, placement_id, priority, repo, spec, spec_digest, idempotency_key, retry_of,
                             traceparent, submitted_at, updated_at, state)
-         SELECT unhex(n.value ->> '$.id', '-'),
-                (SELECT p.id FROM placements p WHERE p.requirements = n.value ->> '$.requirements'),
+         SELECT unhex(n.value ->> '$.id', '-'), n.value ->> '$.placement',
                 n.value ->> '$.priority', n.value ->> '$.repo', n.value ->> '$.spec',
                 unhex(n.value ->> '$.digest'), n.value ->> '$.key', unhex(n.value ->> '$.retry_of', '-'),
-                n.value ->> '$.traceparent', ?2, ?2, 'queued'
-         FROM json_each(?1) AS n ORDER BY n.key
-         RETURNING id, number";
-    ADD_PROMPTS =
-        "INSERT INTO prompts (task_number, prompt)
+                n.value ->> '$.traceparent', n.value ->> '$.at', n.value ->> '$.at', 'queued'
+         FROM json_each(?1) AS n ORDER BY n.key;
+         INSERT INTO prompts (task_number, prompt)
          SELECT t.number, n.value ->> '$.prompt'
-         FROM json_each(?1) AS n CROSS JOIN tasks t ON t.id = unhex(n.value ->> '$.id', '-')";
+         FROM json_each(?1) AS n CROSS JOIN tasks t ON t.id = unhex(n.value ->> '$.id', '-')
+         ORDER BY n.key;
+         INSERT INTO events (at, task_id, kind, state)
+         SELECT n.value ->> '$.at', unhex(n.value ->> '$.id', '-'), 'submitted', ?2
+         FROM json_each(?1) AS n ORDER BY n.key
+         RETURNING task_id, (SELECT t.number FROM tasks t WHERE t.id = task_id), cursor";
     ADD_EVENTS =
         "INSERT INTO events (at, task_id, attempt_id, kind, event, state)
          SELECT ?2, unhex(n.value ->> '$.task', '-'), unhex(n.value ->> '$.attempt', '-'),

@@ -1,4 +1,4 @@
-//! Accepting tasks: all of a call or none.
+//! Accepting tasks: all of a call or none. Calls that waited together are written together.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,20 @@ use factory_domain::{TaskId, TaskSpec, TaskState, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::moves::{self, EventAdded};
 use super::rows::{self, to_json};
 use super::statements;
-use super::writer::{Tx, Verb};
+use super::writer::{Outcome, Tx, Verb};
 use crate::store::{NewTask, StoreError, SubmitError, Submitted};
 
 pub(super) struct Submit {
     pub tasks: Vec<NewTask>,
     pub now: Timestamp,
 }
+
+/// Bytes written by one statement at most, or about so many: what it is given is copied a few times.
+const SET: usize = 4 * 1024 * 1024;
+/// Bytes a task takes beside its prompt, or about so many.
+const TASK: usize = 1024;
 
 /// A task known under an idempotency key.
 struct Known {
@@ -26,6 +30,9 @@ struct Known {
 #[derive(Serialize)]
 struct TaskAdded<'t> {
     id: TaskId,
+    /// Known once the class of `requirements` has an id.
+    placement: i64,
+    #[serde(skip)]
     requirements: String,
     priority: i32,
     repo: Option<String>,
@@ -34,6 +41,7 @@ struct TaskAdded<'t> {
     key: Option<&'t str>,
     retry_of: Option<TaskId>,
     traceparent: &'t str,
+    at: Timestamp,
     prompt: &'t str,
 }
 
@@ -41,47 +49,72 @@ impl Verb for Submit {
     type Output = Vec<Submitted>;
     type Error = SubmitError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Submitted>, SubmitError> {
-        let (mut known, mut numbers) = self.keys_in_use(tx).await?;
-        let mut added = Vec::with_capacity(self.tasks.len());
-        // The task each one asked for comes down to, and whether it was there before.
-        let mut answers = Vec::with_capacity(self.tasks.len());
-        for (index, task) in self.tasks.iter().enumerate() {
-            let digest = digest(&task.spec);
-            if let Some(key) = &task.idempotency_key {
-                if let Some(earlier) = known.get(key) {
-                    if earlier.digest != digest {
-                        return Err(SubmitError::KeyReused { index, key: key.clone(), existing: earlier.id });
-                    }
-                    answers.push((earlier.id, true));
-                    continue;
-                }
-                known.insert(key.clone(), Known { id: task.id, digest });
-            }
-            answers.push((task.id, false));
-            added.push(TaskAdded::of(task, &digest));
+    async fn run(&self, tx: &mut Tx<'_>) -> Outcome<Self> {
+        let outcome = run_set(std::slice::from_ref(self), tx).await?.pop();
+        outcome.unwrap_or_else(|| Err(rows::corrupt("a submit had no outcome").into()))
+    }
+
+    async fn run_set(calls: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Outcome<Self>>, StoreError> {
+        let mut outcomes = Vec::with_capacity(calls.len());
+        let mut rest = calls;
+        while !rest.is_empty() {
+            let (set, after) = rest.split_at(fit(rest));
+            outcomes.extend(run_set(set, tx).await?);
+            rest = after;
         }
-        numbers.extend(add(tx, &added, self.now).await?);
-        answers
-            .into_iter()
-            .map(|(id, existed)| match numbers.get(&id) {
-                Some(&number) => Ok(Submitted { id, number, existed }),
-                None => Err(rows::corrupt(format_args!("task {id} was written and is not there")).into()),
-            })
-            .collect()
+        Ok(outcomes)
     }
 }
 
-impl Submit {
-    /// What stands under the keys this call brings, and the numbers of those tasks.
-    async fn keys_in_use(
-        &self,
-        tx: &mut Tx<'_>,
-    ) -> Result<(HashMap<String, Known>, HashMap<TaskId, u64>), StoreError> {
-        let keys: Vec<&str> = self.tasks.iter().filter_map(|task| task.idempotency_key.as_deref()).collect();
-        let (mut known, mut numbers) = (HashMap::new(), HashMap::new());
+/// How many of `calls`, at least one, go into one statement.
+fn fit(calls: &[Submit]) -> usize {
+    let mut bytes = 0;
+    let fitting = calls.iter().take_while(|call| {
+        bytes += call.tasks.iter().map(|task| TASK + task.spec.prompt.len()).sum::<usize>();
+        bytes <= SET
+    });
+    fitting.count().max(1)
+}
+
+async fn run_set(calls: &[Submit], tx: &mut Tx<'_>) -> Result<Vec<Outcome<Submit>>, StoreError> {
+    let mut set = Set::of(calls, tx).await?;
+    // A refused call leaves nothing in the set, and its neighbours go on.
+    let plans: Vec<_> = calls.iter().map(|call| set.plan(call)).collect();
+    let numbers = set.write(tx).await?;
+    let submitted = |Planned { id, existed }| match numbers.get(&id) {
+        Some(&number) => Ok(Submitted { id, number, existed }),
+        None => Err(rows::corrupt(format_args!("task {id} was written and is not there"))),
+    };
+    plans
+        .into_iter()
+        .map(|plan| match plan {
+            Ok(tasks) => Ok(Ok(tasks.into_iter().map(submitted).collect::<Result<_, _>>()?)),
+            Err(refused) => Ok(Err(refused)),
+        })
+        .collect()
+}
+
+/// The task that one of a call comes down to, and whether it was there before.
+struct Planned {
+    id: TaskId,
+    existed: bool,
+}
+
+/// What is to be written, call by call in their order.
+struct Set<'t> {
+    known: HashMap<String, Known>,
+    numbers: HashMap<TaskId, u64>,
+    added: Vec<TaskAdded<'t>>,
+}
+
+impl<'t> Set<'t> {
+    /// Begins with what stands under the keys these calls bring.
+    async fn of(calls: &[Submit], tx: &mut Tx<'_>) -> Result<Self, StoreError> {
+        let tasks = calls.iter().flat_map(|call| &call.tasks);
+        let keys: Vec<&str> = tasks.filter_map(|task| task.idempotency_key.as_deref()).collect();
+        let mut set = Self { known: HashMap::new(), numbers: HashMap::new(), added: Vec::new() };
         if keys.is_empty() {
-            return Ok((known, numbers));
+            return Ok(set);
         }
         let found: Vec<(String, Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(statements::KEYS_IN_USE)
             .bind(to_json(&keys))
@@ -90,43 +123,68 @@ impl Submit {
         for (key, id, number, digest) in found {
             let id = rows::task_id(&id)?;
             let digest = digest.try_into().map_err(|_| rows::corrupt("a spec digest is not 32 bytes"))?;
-            numbers.insert(id, rows::unsigned(number)?);
-            known.insert(key, Known { id, digest });
+            set.numbers.insert(id, rows::unsigned(number)?);
+            set.known.insert(key, Known { id, digest });
         }
-        Ok((known, numbers))
+        Ok(set)
     }
-}
 
-/// Writes new tasks, queued, and answers with their numbers.
-async fn add(
-    tx: &mut Tx<'_>,
-    added: &[TaskAdded<'_>],
-    now: Timestamp,
-) -> Result<HashMap<TaskId, u64>, StoreError> {
-    if added.is_empty() {
-        return Ok(HashMap::new());
+    /// Takes a call in, all of it or nothing.
+    fn plan(&mut self, call: &'t Submit) -> Result<Vec<Planned>, SubmitError> {
+        let (mut planned, mut added) = (Vec::with_capacity(call.tasks.len()), Vec::new());
+        let mut fresh: HashMap<&str, Known> = HashMap::new();
+        for (index, task) in call.tasks.iter().enumerate() {
+            let digest = digest(&task.spec);
+            if let Some(key) = task.idempotency_key.as_deref() {
+                if let Some(earlier) = self.known.get(key).or_else(|| fresh.get(key)) {
+                    if earlier.digest != digest {
+                        let (key, existing) = (key.to_owned(), earlier.id);
+                        return Err(SubmitError::KeyReused { index, key, existing });
+                    }
+                    planned.push(Planned { id: earlier.id, existed: true });
+                    continue;
+                }
+                fresh.insert(key, Known { id: task.id, digest });
+            }
+            planned.push(Planned { id: task.id, existed: false });
+            added.push(TaskAdded::of(task, &digest, call.now));
+        }
+        self.known.extend(fresh.into_iter().map(|(key, task)| (key.to_owned(), task)));
+        self.added.append(&mut added);
+        Ok(planned)
     }
-    let json = to_json(&added);
-    sqlx::query(statements::ADD_PLACEMENTS).bind(&json).execute(&mut *tx.connection).await?;
-    let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(statements::ADD_TASKS)
-        .bind(&json)
-        .bind(now.as_millis())
-        .fetch_all(&mut *tx.connection)
-        .await?;
-    sqlx::query(statements::ADD_PROMPTS).bind(&json).execute(&mut *tx.connection).await?;
-    let state = to_json(&TaskState::Queued);
-    let events: Vec<EventAdded> =
-        added.iter().map(|task| EventAdded::submitted(task.id, state.clone())).collect();
-    moves::append(tx, &events, now).await?;
-    rows.into_iter().map(|(id, number)| Ok((rows::task_id(&id)?, rows::unsigned(number)?))).collect()
+
+    /// Writes the new tasks, queued, and answers with the numbers of all.
+    async fn write(mut self, tx: &mut Tx<'_>) -> Result<HashMap<TaskId, u64>, StoreError> {
+        if self.added.is_empty() {
+            return Ok(self.numbers);
+        }
+        let classes: Vec<String> =
+            self.added.iter_mut().map(|task| std::mem::take(&mut task.requirements)).collect();
+        let ids = tx.placements.ids(tx.connection, &classes).await?;
+        for (task, id) in self.added.iter_mut().zip(ids) {
+            task.placement = id;
+        }
+        let entered: Vec<(Vec<u8>, i64, i64)> = sqlx::query_as(statements::ADD_TASKS)
+            .bind(to_json(&self.added))
+            .bind(to_json(&TaskState::Queued))
+            .fetch_all(&mut *tx.connection)
+            .await?;
+        for (id, number, cursor) in entered {
+            self.numbers.insert(rows::task_id(&id)?, rows::unsigned(number)?);
+            tx.cursor = tx.cursor.max(rows::unsigned(cursor)?);
+        }
+        Ok(self.numbers)
+    }
 }
 
 impl<'t> TaskAdded<'t> {
-    fn of(task: &'t NewTask, digest: &[u8; 32]) -> Self {
+    fn of(task: &'t NewTask, digest: &[u8; 32], at: Timestamp) -> Self {
         // The prompt is the one part that can be large: kept apart, so that lists do not load it.
         let spec = TaskSpec { prompt: String::new(), ..task.spec.clone() };
         Self {
             id: task.id,
+            placement: 0,
             requirements: to_json(&spec.requirements()),
             priority: spec.priority,
             repo: spec.repo.as_ref().map(ToString::to_string),
@@ -135,6 +193,7 @@ impl<'t> TaskAdded<'t> {
             key: task.idempotency_key.as_deref(),
             retry_of: task.retry_of,
             traceparent: &task.traceparent,
+            at,
             prompt: &task.spec.prompt,
         }
     }

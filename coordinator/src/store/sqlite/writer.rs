@@ -1,10 +1,11 @@
 //! The one writer: owns the only writing connection and commits in groups.
 //!
-//! It takes whatever has queued up, runs each verb in a savepoint of one
-//! transaction, commits once, and only then answers each. A lone verb waits for
-//! nobody, a burst shares one sync. A verb that fails is rolled back alone; a
-//! commit that fails is everyone's answer, and the writer goes on.
+//! It takes whatever has queued up, runs it in one transaction, commits once,
+//! and only then answers each. A lone verb waits for nobody, a burst shares one
+//! sync, and neighbours of one kind are run as a set. A verb that fails is
+//! undone alone; a commit that fails is everyone's answer, and the writer goes on.
 
+use std::any::Any;
 use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Failure;
+use super::placements::Placements;
 use super::statements;
 use crate::store::{Rules, StoreError};
 
@@ -28,65 +30,121 @@ const IDLE: Duration = Duration::from_millis(250);
 const LARGE_WAL: u64 = 64 * 1024 * 1024;
 
 /// One write: runs wholly inside the group's transaction, and awaits nothing but the database.
-pub(super) trait Verb: Send + Sync + 'static {
+///
+/// An error that is not the store's own is a refusal: it is found before the verb writes anything.
+pub(super) trait Verb: Send + Sync + Sized + 'static {
     type Output: Send + 'static;
     type Error: Failure;
 
-    fn run(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
+    fn run(&self, tx: &mut Tx<'_>) -> impl Future<Output = Outcome<Self>> + Send;
+
+    /// Runs neighbours as one, to the same end as one after the other. Where the
+    /// store fails, all of it is undone, and each is then run by itself.
+    fn run_set(
+        verbs: &[Self],
+        tx: &mut Tx<'_>,
+    ) -> impl Future<Output = Result<Vec<Outcome<Self>>, StoreError>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(verbs.len());
+            for verb in verbs {
+                let outcome = verb.run(tx).await;
+                if let Some(failed) = outcome.as_ref().err().and_then(Failure::of_the_store) {
+                    return Err(failed.clone());
+                }
+                outcomes.push(outcome);
+            }
+            Ok(outcomes)
+        }
+    }
 }
+
+pub(super) type Outcome<V> = Result<<V as Verb>::Output, <V as Verb>::Error>;
 
 /// The group's transaction, as a verb sees it.
 pub(super) struct Tx<'c> {
     pub connection: &'c mut SqliteConnection,
+    pub placements: &'c mut Placements,
     pub rules: Rules,
     /// The feed's last cursor, as of this transaction.
     pub cursor: u64,
 }
 
-/// A verb in the writer's queue, its type hidden.
+/// Calls of one verb, its type hidden.
 #[async_trait]
-pub(super) trait Job: Send {
-    /// Runs the verb and keeps its outcome; the error is given where it is the store's own.
-    async fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Option<StoreError>>;
-    /// Answers, once it is known whether the group was committed.
+pub(super) trait Job: Any + Send {
+    /// Takes over the calls of `next` where they are of the same verb.
+    fn absorb(&mut self, next: &mut dyn Job) -> bool;
+    fn calls(&self) -> usize;
+    /// Runs all calls as a set.
+    async fn run_set(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError>;
+    /// Runs one call by itself; the error is given where it is the store's own.
+    async fn run_one(&mut self, call: usize, tx: &mut Tx<'_>) -> Result<(), Option<StoreError>>;
+    /// Answers each call, once it is known whether the group was committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-pub(super) struct Waiting<V: Verb> {
-    verb: V,
-    outcome: Option<Result<V::Output, V::Error>>,
-    reply: oneshot::Sender<Result<V::Output, V::Error>>,
+pub(super) struct Calls<V: Verb> {
+    verbs: Vec<V>,
+    callers: Vec<Caller<V>>,
 }
 
-impl<V: Verb> Waiting<V> {
-    pub(super) fn new(verb: V, reply: oneshot::Sender<Result<V::Output, V::Error>>) -> Self {
-        Self { verb, outcome: None, reply }
+struct Caller<V: Verb> {
+    outcome: Option<Outcome<V>>,
+    reply: oneshot::Sender<Outcome<V>>,
+}
+
+impl<V: Verb> Calls<V> {
+    pub(super) fn of(verb: V, reply: oneshot::Sender<Outcome<V>>) -> Self {
+        Self { verbs: vec![verb], callers: vec![Caller { outcome: None, reply }] }
     }
 }
 
 #[async_trait]
-impl<V: Verb> Job for Waiting<V> {
-    async fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Option<StoreError>> {
-        let outcome = self.verb.run(tx).await;
+impl<V: Verb> Job for Calls<V> {
+    fn absorb(&mut self, next: &mut dyn Job) -> bool {
+        let next: &mut dyn Any = next;
+        let Some(next) = next.downcast_mut::<Self>() else { return false };
+        self.verbs.append(&mut next.verbs);
+        self.callers.append(&mut next.callers);
+        true
+    }
+
+    fn calls(&self) -> usize {
+        self.verbs.len()
+    }
+
+    async fn run_set(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let outcomes = V::run_set(&self.verbs, tx).await?;
+        for (caller, outcome) in self.callers.iter_mut().zip(outcomes) {
+            caller.outcome = Some(outcome);
+        }
+        Ok(())
+    }
+
+    async fn run_one(&mut self, call: usize, tx: &mut Tx<'_>) -> Result<(), Option<StoreError>> {
+        let outcome = self.verbs[call].run(tx).await;
         let kept = outcome.as_ref().map(|_| ()).map_err(|error| error.of_the_store().cloned());
-        self.outcome = Some(outcome);
+        self.callers[call].outcome = Some(outcome);
         kept
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let answer = match (committed, self.outcome) {
-            (_, Some(Err(own))) => Err(own),
-            (Ok(()), Some(Ok(output))) => Ok(output),
-            (Ok(()), None) => Err(StoreError::Closed.into()),
-            (Err(error), _) => Err(error.into()),
-        };
-        // Nobody may be waiting any more; what was written stays written.
-        drop(self.reply.send(answer));
+        for Caller { outcome, reply } in self.callers {
+            let answer = match (committed.clone(), outcome) {
+                (_, Some(Err(own))) => Err(own),
+                (Ok(()), Some(Ok(output))) => Ok(output),
+                (Ok(()), None) => Err(StoreError::Closed.into()),
+                (Err(error), _) => Err(error.into()),
+            };
+            // Nobody may be waiting any more; what was written stays written.
+            drop(reply.send(answer));
+        }
     }
 }
 
 pub(super) struct Writer {
     connection: SqliteConnection,
+    placements: Placements,
     rules: Rules,
     feed: watch::Sender<u64>,
     /// Something was committed since the last checkpoint.
@@ -95,7 +153,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(connection: SqliteConnection, rules: Rules, feed: watch::Sender<u64>) -> Self {
-        Self { connection, rules, feed, dirty: false }
+        Self { connection, placements: Placements::default(), rules, feed, dirty: false }
     }
 
     /// Serves until `closing`, then finishes what it was given, checkpoints and lets go of the database.
@@ -122,8 +180,9 @@ impl Writer {
         }
     }
 
-    async fn commit_group(&mut self, group: &mut Vec<Box<dyn Job>>) {
-        let committed = self.run_group(group).await;
+    async fn commit_group(&mut self, waiting: &mut Vec<Box<dyn Job>>) {
+        let mut group = gather(waiting);
+        let committed = self.run_group(&mut group).await;
         match &committed {
             Ok(cursor) => {
                 self.dirty = true;
@@ -131,28 +190,61 @@ impl Writer {
             }
             Err(error) => {
                 let cause: &(dyn Error + Send + Sync + 'static) = error;
-                tracing::error!(error = cause as &dyn Error, writes = group.len(), "a commit failed");
-                // Fails where SQLite has rolled back by itself, which is as good.
-                drop(sqlx::query(statements::ROLLBACK).execute(&mut self.connection).await);
+                let writes: usize = group.iter().map(|job| job.calls()).sum();
+                tracing::error!(error = cause as &dyn Error, writes, "a commit failed");
+                self.roll_back().await;
             }
         }
         let committed = committed.map(|_| ());
-        for job in group.drain(..) {
+        for job in group {
             job.answer(committed.clone());
         }
     }
 
     /// Answers with the feed's last cursor.
     async fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
-        let cursor = *self.feed.borrow();
-        sqlx::query(statements::BEGIN).execute(&mut self.connection).await?;
-        let mut tx = Tx { connection: &mut self.connection, rules: self.rules, cursor };
-        for job in group {
-            run_in_savepoint(job.as_mut(), &mut tx).await?;
-        }
-        let cursor = tx.cursor;
+        let cursor = match self.run_as_sets(group).await {
+            Ok(cursor) => cursor,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn Error, "a write failed; each is tried by itself");
+                self.roll_back().await;
+                self.run_one_by_one(group).await?
+            }
+        };
         sqlx::query(statements::COMMIT).execute(&mut self.connection).await?;
         Ok(cursor)
+    }
+
+    /// The way nearly every group goes: nothing fails, so nothing needs a savepoint.
+    async fn run_as_sets(&mut self, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        for job in group {
+            job.run_set(&mut tx).await?;
+        }
+        Ok(tx.cursor)
+    }
+
+    async fn run_one_by_one(&mut self, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        for job in group {
+            for call in 0..job.calls() {
+                run_in_savepoint(job.as_mut(), call, &mut tx).await?;
+            }
+        }
+        Ok(tx.cursor)
+    }
+
+    async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
+        let cursor = *self.feed.borrow();
+        sqlx::query(statements::BEGIN).execute(&mut self.connection).await?;
+        let Self { connection, placements, rules, .. } = self;
+        Ok(Tx { connection, placements, rules: *rules, cursor })
+    }
+
+    async fn roll_back(&mut self) {
+        self.placements.forget();
+        // Fails where SQLite has rolled back by itself, which is as good.
+        drop(sqlx::query(statements::ROLLBACK).execute(&mut self.connection).await);
     }
 
     async fn checkpoint_when_idle(&mut self) {
@@ -180,12 +272,24 @@ impl Writer {
     }
 }
 
+/// Neighbours of one kind become one job; the order stays.
+fn gather(waiting: &mut Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let mut gathered: Vec<Box<dyn Job>> = Vec::with_capacity(waiting.len());
+    for mut job in waiting.drain(..) {
+        if !gathered.last_mut().is_some_and(|last| last.absorb(job.as_mut())) {
+            gathered.push(job);
+        }
+    }
+    gathered
+}
+
 /// `Err` means that the whole transaction is gone.
-async fn run_in_savepoint(job: &mut dyn Job, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+async fn run_in_savepoint(job: &mut dyn Job, call: usize, tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let before = tx.cursor;
     sqlx::query(statements::SAVEPOINT).execute(&mut *tx.connection).await?;
-    if let Err(cause) = job.run(tx).await {
+    if let Err(cause) = job.run_one(call, tx).await {
         tx.cursor = before;
+        tx.placements.forget();
         let undone = sqlx::query(statements::ROLLBACK_TO_SAVEPOINT).execute(&mut *tx.connection).await;
         // On a full disk and the like SQLite gives up the transaction itself:
         // then there is no savepoint left, and the cause is everyone's.
@@ -220,7 +324,7 @@ mod tests {
 
     fn queued(verb: Submit) -> (Box<dyn Job>, Answer) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Waiting::new(verb, reply)), answer)
+        (Box::new(Calls::of(verb, reply)), answer)
     }
 
     #[tokio::test]
