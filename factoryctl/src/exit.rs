@@ -185,6 +185,7 @@ fn flag_of(field: &str) -> String {
         "states" => "--state".to_owned(),
         "page_size" => "--limit".to_owned(),
         "attempt_number" => "--attempt".to_owned(),
+        "after" => "--since".to_owned(),
         "budget_micro_usd" => "--budget-usd".to_owned(),
         name => format!("--{}", name.trim_end_matches("_ms").replace('_', "-")),
     }
@@ -207,6 +208,7 @@ mod tests {
         let details = ErrorDetails::with_bad_request(vec![
             FieldViolation::new("tasks[0].base", "begins with `-`"),
             FieldViolation::new("tasks[0].max_attempts", "must lie between 1 and 100"),
+            FieldViolation::new("after", "is 9, and the feed ends at 5"),
         ]);
         let error = CommandError::from(Status::with_error_details(
             Code::InvalidArgument,
@@ -214,7 +216,11 @@ mod tests {
             details,
         ));
         assert_eq!(error.exit(), Exit::Usage);
-        assert_eq!(error.to_string(), "--base: begins with `-`\n--max-attempts: must lie between 1 and 100");
+        assert_eq!(
+            error.to_string(),
+            "--base: begins with `-`\n--max-attempts: must lie between 1 and 100\n\
+             --since: is 9, and the feed ends at 5"
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ Exit codes:
 
 /// Hands coding tasks to agents on many hosts, and shows what becomes of them.
 #[derive(Debug, Parser)]
-#[command(name = "factoryctl", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 110)]
+#[command(name = "factoryctl", version, after_help = EXIT_CODES, arg_required_else_help = true, max_term_width = 110)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -307,6 +307,10 @@ pub struct Retry {
 
 /// The hosts that run agents
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factoryctl workers list
+  factoryctl workers list -o jsonl | jq -r 'select(.connected).name'")]
 pub struct Workers {
     #[command(subcommand)]
     pub command: Option<WorkersCommand>,
@@ -351,6 +355,20 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{} has no help", command.get_name());
         }
+    }
+
+    #[test]
+    fn help_is_a_verb_too_and_what_is_shown_where_nothing_is_said() {
+        for (line, shown) in
+            [("help", "Exit codes"), ("help submit", "Examples:"), ("help workers list", "busy")]
+        {
+            let help = parse(line).expect_err(line);
+            assert_eq!(help.exit_code(), 0, "{line}");
+            assert!(help.to_string().contains(shown), "{line}: {help}");
+        }
+        let nothing = Cli::try_parse_from(["factoryctl"]).expect_err("nothing was asked for");
+        assert_eq!(nothing.exit_code(), 2);
+        assert!(nothing.to_string().contains("submit"), "{nothing}");
     }
 
     #[test]

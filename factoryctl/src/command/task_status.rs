@@ -33,6 +33,10 @@ async fn show(connection: &Connection, console: Console, name: &str) -> Result<E
 }
 
 async fn list(connection: &Connection, console: Console, args: Status) -> Result<Exit, CommandError> {
+    let filtered = !(args.states.is_empty()
+        && args.labels.is_empty()
+        && args.repo.is_none()
+        && args.page_token.is_none());
     let states = args.states.iter().filter_map(|name| TaskState::from_name(name));
     let request = v1::ListRequest {
         states: states.map(i32::from).collect(),
@@ -46,7 +50,11 @@ async fn list(connection: &Connection, console: Console, args: Status) -> Result
     if !console.for_people() {
         console.values(&reply.tasks.iter().map(TaskView::from).collect::<Vec<_>>())?;
     } else if reply.tasks.is_empty() {
-        console.note("no tasks; submit one with: factoryctl submit \"…\"");
+        console.note(if filtered {
+            "no task is like that; without a filter `factoryctl status` lists all"
+        } else {
+            "no tasks; submit one with: factoryctl submit \"…\""
+        });
     } else {
         console.line(table::tasks(console, &reply.tasks, units::now_ms()).trim_fmt())?;
     }
