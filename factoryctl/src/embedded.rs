@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use factory_coordinator::store::instance_lock::{Holder, InstanceLock, LockError};
 use factory_coordinator::{Config, Coordinator, StartError};
@@ -24,6 +25,9 @@ use crate::exit::CommandError;
 pub const SCRIPTED_AGENT: &str = "scripted-agent";
 /// The hidden subcommand that makes this program a shim.
 pub const SHIM: &str = "shim";
+
+/// How long a factory that others watch stays after its last task, for them to read how it ended.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A worker to start beside the coordinator.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Global, Up};
 use crate::connect;
-use crate::embedded::{self, Factory, LocalWorker};
+use crate::embedded::{self, Factory, LAST_WORDS, LocalWorker};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Interrupts;
 use crate::render::console::{BOLD, DIM};
@@ -101,8 +101,21 @@ async fn drain(
     interrupts: &mut Interrupts,
 ) -> Result<Exit, CommandError> {
     console.note("draining: no new task starts, running ones finish; ctrl-c again stops at once");
+    let before = factory.live_tasks().await?;
+    let drained = async {
+        factory.drain().await;
+        if before > 0 {
+            tokio::time::sleep(LAST_WORDS).await;
+        }
+    };
     tokio::select! {
-        () = factory.drain() => Ok(Exit::Done),
-        () = interrupts.next() => Err(CommandError::Interrupted),
+        () = drained => {}
+        () = interrupts.next() => return Err(CommandError::Interrupted),
     }
+    let left = factory.live_tasks().await?;
+    if left > 0 {
+        let tasks = units::count(left, "task");
+        console.note(format_args!("{tasks} not done yet, left for the next `factoryctl up`"));
+    }
+    Ok(Exit::Done)
 }

@@ -1,8 +1,6 @@
 //! `run`: one task from its prompt to its end, with an embedded factory where no
 //! coordinator was named and none is found.
 
-use std::time::Duration;
-
 use factory_domain::{AgentKind, Labels};
 use factory_proto::client::follow::{self, Update};
 use factory_proto::client::{ClientConfig, ClientError};
@@ -13,7 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::cli::{Global, Run};
 use crate::command::{factory_up, task_submit, task_watch};
 use crate::connect::{self, Connection};
-use crate::embedded::{self, Factory, LocalWorker};
+use crate::embedded::{self, Factory, LAST_WORDS, LocalWorker};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Interrupts;
 use crate::render::{Console, units};
@@ -21,9 +19,6 @@ use crate::watch::{Spell, Subject, Watch};
 
 /// Tasks at once in a factory that was started for one: retries and follow-ups need no more.
 const SLOTS: u32 = 2;
-
-/// How long a factory that others used stays after their last task, for them to read how it ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, CommandError> {
     let task = task_submit::settle(console, args.task)?;

@@ -248,11 +248,17 @@ impl Watch {
 
     /// Asks until a coordinator that is being restarted is there again.
     async fn get(&self, task: &str) -> Result<v1::GetResponse, CommandError> {
+        let mut told = self.away;
         loop {
             let request = self.client.request(v1::GetRequest { task: task.to_owned() });
             match self.client.tasks().get(request).await {
                 Ok(reply) => return Ok(reply.into_inner()),
-                Err(status) if connection_broke(&status) => tokio::time::sleep(ASK_AGAIN).await,
+                Err(status) if connection_broke(&status) => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.view.note("connection lost; trying again");
+                    }
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
                 Err(status) => return Err(status.into()),
             }
         }
