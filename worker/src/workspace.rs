@@ -14,7 +14,7 @@ pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
 pub struct FilesLeft {
     /// In the order of their paths.
     pub files: Vec<FileLeft>,
-    /// Regular files beyond the bounds.
+    /// Files beyond the bounds, symbolic links and special files.
     pub left_out: usize,
 }
 
@@ -31,7 +31,7 @@ pub async fn create(path: &Path) -> io::Result<()> {
 }
 
 /// Lists the regular files in a workspace, smallest paths first, within the bounds. Symbolic links are
-/// not followed and not listed: they could lead anywhere on the host.
+/// not followed but counted as left out: they could lead anywhere on the host.
 pub async fn files_left(path: &Path) -> io::Result<FilesLeft> {
     let root = path.to_owned();
     tokio::task::spawn_blocking(move || list(&root)).await.map_err(io::Error::other)?
@@ -39,6 +39,7 @@ pub async fn files_left(path: &Path) -> io::Result<FilesLeft> {
 
 fn list(root: &Path) -> io::Result<FilesLeft> {
     let mut found = Vec::new();
+    let mut left = FilesLeft::default();
     let mut pending = vec![PathBuf::new()];
     while let Some(directory) = pending.pop() {
         for entry in fs::read_dir(root.join(&directory))? {
@@ -49,11 +50,12 @@ fn list(root: &Path) -> io::Result<FilesLeft> {
                 pending.push(path);
             } else if kind.is_file() {
                 found.push(FileLeft { path, bytes: entry.metadata()?.len() });
+            } else {
+                left.left_out += 1;
             }
         }
     }
     found.sort();
-    let mut left = FilesLeft::default();
     let mut room = MAX_BYTES;
     for file in found {
         if left.files.len() < MAX_FILES && file.bytes <= room {
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn files_are_listed_by_path_and_links_are_not_followed() {
+    async fn files_are_listed_by_path_and_links_are_counted_but_not_followed() {
         let root = tempfile::tempdir().expect("a directory");
         let workspace = root.path().join("w");
         create(&workspace).await.expect("created");
@@ -116,7 +118,7 @@ mod tests {
         let left = files_left(&workspace).await.expect("listed");
         let expected = [("a.txt", 1), ("b/two\nlines.txt", 2)];
         let expected = expected.map(|(path, bytes)| FileLeft { path: path.into(), bytes });
-        assert_eq!(left, FilesLeft { files: expected.to_vec(), left_out: 0 });
+        assert_eq!(left, FilesLeft { files: expected.to_vec(), left_out: 2 });
     }
 
     #[tokio::test]

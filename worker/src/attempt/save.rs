@@ -45,7 +45,10 @@ impl Work {
         let left = workspace::files_left(path).await.map_err(text)?;
         if left.left_out > 0 {
             let journal = self.journal().await.map_err(text)?;
-            journal.note(format!("{} more file(s) were left, and are not kept", left.left_out));
+            journal.note(format!(
+                "{} more file(s) were left, and are not kept: links, or beyond the bounds",
+                left.left_out
+            ));
         }
         for file in left.files {
             let name = file.path.to_string_lossy().into_owned();
