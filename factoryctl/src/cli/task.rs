@@ -28,7 +28,7 @@ pub struct TaskArgs {
     /// Branch, tag or commit to start from [default: the repository's default branch]
     #[arg(long, value_name = "REVISION", allow_hyphen_values = true)]
     pub base: Option<String>,
-    /// Branch to work on [default: factory/<short id>-<title>]
+    /// Branch to work on [default: factory/SHORTID-TITLE]
     #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
     pub branch: Option<String>,
     /// Which agent does the work [default: claude]

@@ -24,7 +24,7 @@ use crate::process_group::{End, ProcessGroup};
 
 /// For commands that only touch the disk. Checking out a large repository belongs here.
 pub const LOCAL_LIMIT: Duration = Duration::from_secs(15 * 60);
-/// For clone, fetch and push. A transfer that stands still is given up long before, see [`CONFIG`].
+/// For clone, fetch and push. A transfer that stands still is given up long before, see `CONFIG`.
 pub const NETWORK_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Between SIGTERM, on which git removes its lock files, and SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);

@@ -8,7 +8,7 @@ use factory_domain::{Commit, DiffStat, Leftovers, Report};
 use super::{Worktree, leftovers};
 use crate::git::{Call, GitError};
 
-/// Bytes of patch kept. A larger one ends with [`CUT_MARK`].
+/// Bytes of patch kept. A larger one ends with `CUT_MARK`.
 pub const MAX_PATCH: u64 = 64 * 1024 * 1024;
 const CUT_MARK: &[u8] = b"\n# The patch was larger than 64 MiB and is cut here. The branch has all of it.\n";
 const PATCH_NAME: &str = "changes.patch";

@@ -1,8 +1,8 @@
-//! SQLite behind the [`Store`](super::Store).
+//! SQLite behind the [`Store`].
 //!
-//! Writes are verbs handed to the one [`writer`]; reads go to a pool of
-//! read-only connections beside it. [`statements`] has the SQL, [`moves`] is
-//! the one way by which a task changes its state, [`rows`] reads what is kept.
+//! Writes are verbs handed to the one `writer`; reads go to a pool of
+//! read-only connections beside it. `statements` has the SQL, `moves` is
+//! the one way by which a task changes its state, `rows` reads what is kept.
 
 mod apply;
 mod artifact;
