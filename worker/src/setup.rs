@@ -43,9 +43,17 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// The failure to report of the attempt.
+    /// The failure to report of the attempt. Another try finds what the repository holds as it is.
     pub fn failure(&self) -> Failure {
-        Failure { reason: FailureReason::SetupFailed, message: self.to_string() }
+        let reason = match self {
+            Self::NotFound { .. } | Self::Outside { .. } | Self::NotExecutable { .. } => {
+                FailureReason::Rejected
+            }
+            Self::Start { .. } | Self::Failed { .. } | Self::TimedOut { .. } | Self::Cancelled { .. } => {
+                FailureReason::SetupFailed
+            }
+        };
+        Failure { reason, message: self.to_string() }
     }
 
     pub const fn is_cancelled(&self) -> bool {

@@ -8,6 +8,9 @@ use factory_proto::v1::TaskState;
 use crate::render::console::{BOLD, DIM, style};
 use crate::render::{advice, plain, units};
 
+/// Characters of why a push failed: git hints at length, and the attempt's log has it all.
+const WHY_WIDTH: usize = 200;
+
 /// Everything but the table of attempts.
 pub fn page(task: &v1::Task, attempts: &[v1::Attempt], now_ms: i64) -> String {
     let mut page = Page::default();
@@ -66,7 +69,7 @@ pub fn delivery(report: &v1::Report, number: u64) -> String {
             let why = if delivery.why.is_empty() {
                 String::new()
             } else {
-                format!(" ({})", plain::line(&delivery.why))
+                format!(" ({})", plain::shorten(&plain::line(&delivery.why), WHY_WIDTH))
             };
             format!("not pushed{why}; kept as a bundle: `factoryctl result {number} --bundle FILE`")
         }

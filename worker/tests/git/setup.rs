@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use factory_domain::FailureReason;
 use factory_worker::setup::{self, SetupError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ async fn a_script_that_is_missing_closed_or_elsewhere_is_refused() {
     let path = worktree.path();
     let (end, _) = run(path, "absent.sh", LONG).await;
     assert!(matches!(end, Err(SetupError::NotFound { .. })), "{end:?}");
+    let failure = end.expect_err("no script").failure();
+    assert_eq!(failure.reason, FailureReason::Rejected, "no further try finds it");
     symlink("/bin/sh", path.join("link.sh")).expect("linked");
     let (end, _) = run(path, "link.sh", LONG).await;
     assert!(matches!(end, Err(SetupError::Outside { .. })), "{end:?}");
