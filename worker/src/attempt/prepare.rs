@@ -59,8 +59,14 @@ impl Work {
             .clone()
             .unwrap_or_else(|| BranchName::for_attempt(&self.assignment.attempt.short(), &spec.title));
         let workspace = self.workspace_path();
-        let request =
-            Request { source, base: spec.base.as_ref(), branch: &branch, workspace: &workspace, token };
+        let request = Request {
+            source,
+            base: spec.base.as_ref(),
+            attempt: self.assignment.attempt,
+            branch: &branch,
+            workspace: &workspace,
+            token,
+        };
         let worktree = self.host.repos.checkout(&request, &|text| journal.note(text)).await;
         let worktree = worktree.map_err(|error| {
             if !error.is_cancelled() {

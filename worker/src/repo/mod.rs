@@ -16,12 +16,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use factory_domain::{BranchName, RepoSource, RevisionName};
+use factory_domain::{AttemptId, BranchName, RepoSource, RevisionName};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub use error::RepoError;
 
+use crate::environment::ATTEMPT_MARKER;
 use crate::git::{Call, Git};
 use crate::worktree::Worktree;
 use base::Start;
@@ -33,6 +34,9 @@ pub struct Request<'a> {
     pub source: &'a RepoSource,
     /// `None`: the remote's default branch.
     pub base: Option<&'a RevisionName>,
+    /// Whose worktree it is: the long part of making it is known as a process of this attempt, so that
+    /// it is ended with it where the worker is killed meanwhile.
+    pub attempt: AttemptId,
     /// Made at the base, or gone on from where the remote has it already.
     pub branch: &'a BranchName,
     /// Where the worktree goes: a path that does not exist yet, or an empty directory.
@@ -168,7 +172,9 @@ impl Made {
                 .map_err(|cause| RepoError::Disk { path: worktree.path.clone(), cause })?;
         }
         let checkout = Call::new(["reset", "--hard", "--quiet", "--no-recurse-submodules"]);
-        let checked_out = worktree.git().until(request.token).run(checkout).await;
+        let git_of_attempt =
+            worktree.git().until(request.token).env(ATTEMPT_MARKER, request.attempt.to_string());
+        let checked_out = git_of_attempt.run(checkout).await;
         checked_out.map_err(|error| RepoError::from_git(label, error))?;
         if let RepoSource::Path(path) = request.source {
             worktree.included = include::copy(git, Path::new(path), &worktree.path, note).await?;

@@ -205,6 +205,20 @@ async fn where_nobody_is_known_to_git_the_factory_commits() {
     assert_eq!(author, "Factory <factory@localhost>");
 }
 
+/// Its worker may be killed meanwhile, and the files must not go on appearing in what is then removed.
+#[tokio::test]
+async fn what_checks_files_out_is_known_as_a_process_of_the_attempt() {
+    let fixture = Fixture::new();
+    let (said, filter) = (fixture.path("said"), fixture.path("filter"));
+    write_program(&filter, &format!("echo \"$FACTORY_ATTEMPT_ID\" >{}\ncat", said.display()));
+    let config =
+        read(fixture.path("gitconfig")) + &format!("[filter \"spy\"]\n\tsmudge = {}\n", filter.display());
+    std::fs::write(fixture.path("gitconfig"), config).expect("written");
+    fixture.commit("origin", ".gitattributes", "README filter=spy\n");
+    fixture.checkout("one", None).await.expect("a worktree");
+    assert!(read(said).trim().parse::<factory_domain::AttemptId>().is_ok());
+}
+
 #[tokio::test]
 async fn a_cancelled_checkout_leaves_nothing() {
     let fixture = Fixture::new();

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use factory_domain::{BranchName, RepoSource, RevisionName};
+use factory_domain::{AttemptId, BranchName, RepoSource, RevisionName};
 use factory_worker::git::Git;
 use factory_worker::repo::{Cache, RepoError, Request};
 use factory_worker::worktree::Worktree;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub struct Fixture {
     directory: TempDir,
@@ -158,7 +159,8 @@ impl Fixture {
     ) -> Result<Worktree, RepoError> {
         let branch = BranchName::parse(branch).expect("a branch");
         let workspace = self.path("worker/workspaces").join(name);
-        let request = Request { source, base, branch: &branch, workspace: &workspace, token };
+        let attempt = AttemptId::from_uuid(Uuid::now_v7());
+        let request = Request { source, base, attempt, branch: &branch, workspace: &workspace, token };
         let note = |text: String| self.notes.lock().expect("notes").push(text);
         self.cache.checkout(&request, &note).await
     }
