@@ -9,7 +9,7 @@ use factory_proto::client::Client;
 use factory_proto::v1::{DeliveryKind, Event, GetResponse, Submitted, TaskState, WatchRequest};
 use factory_tests::harness::host::Host;
 use factory_tests::harness::{processes, soon, task};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::fleet::{Endured, Fleet};
 use super::replay::replay;
@@ -24,9 +24,12 @@ pub struct Found {
     submitted: usize,
     succeeded: usize,
     failed: usize,
+    cancelled: usize,
     attempts: usize,
     lost_attempts: usize,
     log_lines: usize,
+    /// From the last fault to the last task's end.
+    run_out: Duration,
     harm: BTreeMap<Harm, Vec<String>>,
     story: String,
 }
@@ -80,14 +83,16 @@ impl Found {
         self.harm.values().all(Vec::is_empty)
     }
 
-    pub fn happened(&self) -> [(&'static str, usize); 6] {
+    pub fn happened(&self) -> [(&'static str, usize); 8] {
         [
             ("submitted", self.submitted),
             ("succeeded", self.succeeded),
             ("failed, as they were made to", self.failed),
+            ("cancelled", self.cancelled),
             ("attempts", self.attempts),
             ("attempts given up for lost", self.lost_attempts),
             ("log lines read back", self.log_lines),
+            ("seconds after the last fault", usize::try_from(self.run_out.as_secs()).unwrap_or(usize::MAX)),
         ]
     }
 
@@ -111,7 +116,9 @@ impl Found {
 pub async fn look(host: &Host, mut fleet: Fleet, workload: &Workload, endured: &Endured) -> Found {
     let client = fleet.coordinator.client().await;
     let mut found = Found { submitted: endured.submitted.len(), ..Found::default() };
+    let begun = Instant::now();
     let events = run_out(&client, &endured.submitted, &mut found).await;
+    found.run_out = begun.elapsed();
     // A worker that drains ends once all it held is told and cleared away.
     for member in &fleet.workers {
         member.worker.signal_drain();
@@ -194,9 +201,11 @@ async fn look_at_task(
     match state {
         TaskState::Succeeded => found.succeeded += 1,
         TaskState::Failed => found.failed += 1,
+        TaskState::Cancelled => found.cancelled += 1,
         _ => {}
     }
-    if state.is_terminal() && state != wanted {
+    let cancelled = job.unwanted && state == TaskState::Cancelled;
+    if state.is_terminal() && state != wanted && !cancelled {
         let failure = got.task.as_ref().and_then(|task| task.failure.as_ref());
         let what = format!("task {} is {}: {failure:?}", submitted.number, state.name());
         found.add(Harm::EndedOtherwise, [what]);

@@ -9,9 +9,16 @@ use fastrand::Rng;
 pub enum Kind {
     CoordinatorKilled,
     WorkerKilled,
+    /// Again while it takes up what the kill before left.
+    WorkerKilledTwice,
+    WorkerStopped,
     WorkerFrozen,
+    /// The daemon and all that runs there.
+    HostKilled,
     ConnectionsCut,
     NetworkStalled,
+    /// What the worker says arrives, and it never hears so.
+    AnswersLost,
     ShimKilled,
     AgentKilled,
 }
@@ -21,9 +28,13 @@ impl fmt::Display for Kind {
         f.pad(match self {
             Self::CoordinatorKilled => "coordinator killed",
             Self::WorkerKilled => "worker killed",
+            Self::WorkerKilledTwice => "worker killed, and while it starts",
+            Self::WorkerStopped => "worker stopped",
             Self::WorkerFrozen => "worker frozen",
+            Self::HostKilled => "all of a worker's host killed",
             Self::ConnectionsCut => "connections cut",
             Self::NetworkStalled => "network stalled",
+            Self::AnswersLost => "answers lost",
             Self::ShimKilled => "shim killed",
             Self::AgentKilled => "agent killed",
         })
@@ -49,17 +60,19 @@ pub struct Schedule {
 
 impl Schedule {
     pub fn of_coordinator(seed: u64) -> Self {
-        Self::new(seed, 0, &[Kind::CoordinatorKilled], 4000)
+        Self::new(seed, 0, &[Kind::CoordinatorKilled], 9000)
     }
 
     pub fn of_worker(seed: u64, index: u64) -> Self {
         let kinds = &[
             Kind::WorkerKilled,
-            Kind::WorkerKilled,
+            Kind::WorkerKilledTwice,
+            Kind::WorkerStopped,
             Kind::WorkerFrozen,
-            Kind::ConnectionsCut,
+            Kind::HostKilled,
             Kind::ConnectionsCut,
             Kind::NetworkStalled,
+            Kind::AnswersLost,
         ];
         Self::new(seed, 10 + index, kinds, 2500)
     }
@@ -83,10 +96,13 @@ impl Schedule {
         let pause = rng.u64(self.calm_ms / 5..self.calm_ms);
         let kind = self.kinds[rng.usize(..self.kinds.len())];
         let lasts = match kind {
-            Kind::CoordinatorKilled | Kind::WorkerKilled => rng.u64(0..1500),
+            Kind::CoordinatorKilled | Kind::WorkerKilled | Kind::HostKilled => rng.u64(0..1500),
+            // From the start of the new process on.
+            Kind::WorkerKilledTwice => rng.u64(10..400),
+            Kind::AnswersLost => rng.u64(50..1000),
             // Around the lease's end, its loss, and past both.
             Kind::WorkerFrozen | Kind::NetworkStalled => rng.u64(500..7000),
-            Kind::ConnectionsCut | Kind::ShimKilled | Kind::AgentKilled => 0,
+            Kind::WorkerStopped | Kind::ConnectionsCut | Kind::ShimKilled | Kind::AgentKilled => 0,
         };
         Fault { pause: Duration::from_millis(pause), kind, lasts: Duration::from_millis(lasts) }
     }

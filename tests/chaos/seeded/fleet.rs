@@ -62,7 +62,10 @@ impl Fleet {
             coordinator.url().trim_start_matches("http://").parse().expect("an address");
         let members = (1..=WORKERS).map(async |index| {
             let proxy = Proxy::before(address).await;
-            let setup = WorkerSetup::named(&format!("worker-{index}"), SLOTS)
+            let name = format!("worker-{index}");
+            let setup = WorkerSetup::named(&name, SLOTS)
+                // By which everything on its host is known.
+                .pass("CHAOS_HOST", host.path().join(&name).display().to_string())
                 .env("FACTORY_CONFIG", config.as_os_str())
                 .env("FACTORY_URL", proxy.url());
             Member { worker: Worker::start(host, &coordinator, setup).await, proxy }
@@ -139,6 +142,28 @@ async fn strike_worker(member: &mut Member, mut schedule: Schedule, until: Insta
                 proxy.stall(false);
             }
             Kind::ConnectionsCut => proxy.cut(),
+            Kind::AnswersLost => {
+                proxy.lose_answers();
+                sleep(fault.lasts).await;
+                proxy.cut();
+            }
+            Kind::HostKilled => {
+                worker.kill_host().await;
+                sleep(fault.lasts).await;
+                worker.start_again().await;
+            }
+            Kind::WorkerStopped => {
+                // The second signal does not wait for the agents.
+                worker.signal(Signal::TERM);
+                worker.signal(Signal::INT);
+                worker.ended().await;
+                worker.start_again().await;
+            }
+            Kind::WorkerKilledTwice => {
+                worker.kill9().await;
+                worker.start_and_kill9_after(fault.lasts).await;
+                worker.start_again().await;
+            }
             _ => {
                 worker.kill9().await;
                 sleep(fault.lasts).await;

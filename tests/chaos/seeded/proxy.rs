@@ -19,6 +19,8 @@ pub struct Proxy {
 struct Weather {
     /// Nothing gets through, and nobody is told.
     stalled: bool,
+    /// What the coordinator says is held back.
+    silent: bool,
     /// Connections made before the last cut are closed.
     cuts: u64,
 }
@@ -37,9 +39,17 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Closes every connection there is.
+    /// Closes every connection there is, with what was held back on it.
     pub fn cut(&self) {
-        self.weather.send_modify(|weather| weather.cuts += 1);
+        self.weather.send_modify(|weather| {
+            weather.cuts += 1;
+            weather.silent = false;
+        });
+    }
+
+    /// From now on what the worker says arrives, and no answer comes back, until the next cut.
+    pub fn lose_answers(&self) {
+        self.weather.send_modify(|weather| weather.silent = true);
     }
 
     pub fn stall(&self, stalled: bool) {
@@ -67,8 +77,8 @@ async fn carry(mut near: TcpStream, coordinator: SocketAddr, mut weather: watch:
         let ((near_in, near_out), (far_in, far_out)) = (near.split(), far.split());
         // Either way's end is the connection's.
         tokio::select! {
-            end = pump(near_in, far_out, &mut up) => end,
-            end = pump(far_in, near_out, &mut down) => end,
+            end = pump(near_in, far_out, &mut up, |weather| !weather.stalled) => end,
+            end = pump(far_in, near_out, &mut down, |weather| !weather.stalled && !weather.silent) => end,
         }
     };
     tokio::select! {
@@ -82,11 +92,12 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     weather: &mut watch::Receiver<Weather>,
+    passes: impl Fn(&Weather) -> bool,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
-        if weather.wait_for(|weather| !weather.stalled).await.is_err() || length == 0 {
+        if weather.wait_for(&passes).await.is_err() || length == 0 {
             return Ok(());
         }
         to.write_all(&buffer[..length]).await?;

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use factory_proto::client::{Client, ClientConfig};
-use factory_proto::v1::{LogRecord, LogStream, NewTask, SubmitRequest, Submitted, TaskSpec};
+use factory_proto::v1::{CancelRequest, LogRecord, LogStream, NewTask, SubmitRequest, Submitted, TaskSpec};
 use factory_tests::harness::host::Host;
 use factory_tests::harness::repository::Origin;
 use factory_tests::harness::task;
 use fastrand::Rng;
+use tonic::{Code, Status};
 
 use super::Storm;
 
 /// Kills of agents count as failures of theirs; no storm brings so many on one task.
 const TRIES: u32 = 100;
+/// In the repository.
+const FILES: usize = 1000;
 /// Tasks submitted with one call.
 const TOGETHER: usize = 5;
 
@@ -34,6 +37,8 @@ pub struct Job {
     pub commits: bool,
     /// It fails on every run.
     pub hopeless: bool,
+    /// Someone asks for its end, sooner or later.
+    pub unwanted: bool,
 }
 
 /// One line that an agent wrote into the storm's notes.
@@ -47,7 +52,10 @@ pub struct Note {
 impl Workload {
     pub fn new(host: &Host, storm: Storm) -> Self {
         let mut rng = Rng::with_seed(storm.seed);
-        let origin = Origin::new(host, "app");
+        // So many files that a kill may come in the middle of their checkout.
+        let files: Vec<String> = (0..FILES).map(|file| format!("{}/{file}.txt", file % 20)).collect();
+        let files: Vec<_> = files.iter().map(|path| (path.as_str(), "text\n")).collect();
+        let origin = Origin::with_files(host, "app", &files);
         let notes = host.path().join("notes");
         std::fs::create_dir(host.path().join("failed")).expect("a folder");
         let jobs = (0..storm.tasks).map(|index| job(&mut rng, host, &origin, &notes, index)).collect();
@@ -65,8 +73,17 @@ impl Workload {
                 idempotency_key: format!("{}-{}", self.seed, batch * TOGETHER + index),
             });
             let request = SubmitRequest { tasks: tasks.collect() };
-            submitted.extend(insist(&config, &request).await);
+            let batch: Vec<Submitted> = insist(&config, async |client| {
+                let request = client.request(request.clone());
+                Ok(client.tasks().submit(request).await?.into_inner().tasks)
+            })
+            .await;
+            submitted.extend(batch);
             tokio::time::sleep(pause).await;
+            let begins = submitted.len() - jobs.len();
+            for (task, _) in submitted[begins..].iter().zip(jobs).filter(|(_, job)| job.unwanted) {
+                cancel(&config, &task.id).await;
+            }
         }
         submitted
     }
@@ -81,18 +98,28 @@ impl Workload {
     }
 }
 
-async fn insist(config: &ClientConfig, request: &SubmitRequest) -> Vec<Submitted> {
-    loop {
-        let answer = async {
-            let client = Client::connect(config.clone()).await.map_err(|error| error.to_string())?;
-            let request = client.request(request.clone());
-            client.tasks().submit(request).await.map_err(|status| status.to_string())
-        };
-        match answer.await {
-            Ok(answer) => return answer.into_inner().tasks,
-            // It is being killed and started; the one thing to wait for is time.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+async fn cancel(config: &ClientConfig, task: &str) {
+    insist(config, async |client| {
+        let request = client.request(CancelRequest { task: task.to_owned() });
+        match client.tasks().cancel(request).await {
+            // It has ended already.
+            Err(status) if status.code() == Code::FailedPrecondition => Ok(()),
+            other => other.map(drop),
         }
+    })
+    .await;
+}
+
+/// Until it is done: the coordinator is being killed and started.
+async fn insist<T>(config: &ClientConfig, call: impl AsyncFn(Client) -> Result<T, Status>) -> T {
+    loop {
+        if let Ok(client) = Client::connect(config.clone()).await
+            && let Ok(done) = call(client).await
+        {
+            return done;
+        }
+        // The one thing to wait for is time.
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -100,6 +127,7 @@ fn job(rng: &mut Rng, host: &Host, origin: &Origin, notes: &Path, index: usize) 
     let lines = rng.u32(20..120);
     let commits = rng.u8(..3) == 0;
     let hopeless = rng.u8(..20) == 0;
+    let unwanted = rng.u8(..12) == 0;
     let spec = if rng.u8(..6) == 0 {
         scripted(rng, lines, commits, hopeless)
     } else {
@@ -108,7 +136,7 @@ fn job(rng: &mut Rng, host: &Host, origin: &Origin, notes: &Path, index: usize) 
     let repo = if commits { origin.source() } else { String::new() };
     let max_attempts = Some(if hopeless { 2 } else { TRIES });
     let spec = TaskSpec { title: format!("Task {index}"), repo, max_attempts, ..spec };
-    Job { spec, lines, commits, hopeless }
+    Job { spec, lines, commits, hopeless, unwanted }
 }
 
 /// For the built-in agent.

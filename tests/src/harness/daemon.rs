@@ -20,10 +20,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A running daemon. Dropping it ends it: SIGTERM, a grace, SIGKILL; then it is reaped.
 pub struct Daemon {
     child: Child,
-    /// Its first line on stdout: it is ready.
+    /// Its first line on stdout, by which it says that it is ready; empty where nobody waited for it.
     ready: String,
     /// Kept open, so that a later line does not end it.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     log: PathBuf,
 }
 
@@ -49,8 +49,27 @@ impl Daemon {
     /// # Panics
     /// When it cannot be started, or says nothing for too long.
     pub async fn start(host: &Host, program: Program) -> Result<Self, NotReady> {
+        let begins = fs::metadata(&program.log).map_or(0, |log| log.len());
+        let mut daemon = Self::spawn(host, program);
+        let mut ready = String::new();
+        let read = soon("a ready line", daemon.stdout.read_line(&mut ready)).await.expect("readable");
+        if read == 0 {
+            let status = daemon.ended().await;
+            let log = fs::read(&daemon.log).unwrap_or_default();
+            let begins = usize::try_from(begins).expect("a log that fits in memory");
+            let stderr = String::from_utf8_lossy(log.get(begins..).unwrap_or_default()).into_owned();
+            return Err(NotReady { status, stderr });
+        }
+        ready.trim_end().clone_into(&mut daemon.ready);
+        Ok(daemon)
+    }
+
+    /// Starts it, and does not wait.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn(host: &Host, program: Program) -> Self {
         let log = File::options().create(true).append(true).open(&program.log).expect("a log file");
-        let begins = log.metadata().expect("a file").len();
         let mut child = Command::new(&program.path)
             .args(&program.args)
             .env_clear()
@@ -61,17 +80,8 @@ impl Daemon {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", program.path.display()));
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut ready = String::new();
-        let read = soon("a ready line", stdout.read_line(&mut ready)).await.expect("readable");
-        if read == 0 {
-            let status = soon("its end", child.wait()).await.expect("a child");
-            let log = fs::read(&program.log).unwrap_or_default();
-            let begins = usize::try_from(begins).expect("a log that fits in memory");
-            let stderr = String::from_utf8_lossy(log.get(begins..).unwrap_or_default()).into_owned();
-            return Err(NotReady { status, stderr });
-        }
-        Ok(Self { child, ready: ready.trim_end().to_owned(), _stdout: stdout, log: program.log })
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, ready: String::new(), stdout, log: program.log }
     }
 
     pub fn ready_line(&self) -> &str {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -10,6 +11,7 @@ use super::binaries;
 use super::coordinator::Coordinator;
 use super::daemon::{Daemon, NotReady, Program};
 use super::host::Host;
+use super::processes;
 
 pub struct Worker {
     host: Host,
@@ -125,6 +127,23 @@ impl Worker {
 
     pub async fn kill9(&mut self) {
         self.daemon.kill9().await;
+    }
+
+    /// `kill -9` of the daemon and of everything with its root in its environment.
+    pub async fn kill_host(&mut self) {
+        processes::kill_all_of(&self.root());
+        self.daemon.ended().await;
+    }
+
+    /// Starts it again after its end, and kills it after so long, ready or not.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_and_kill9_after(&mut self, time: Duration) {
+        let program = self.setup.program(&self.host, &self.url);
+        self.daemon = Daemon::spawn(&self.host, program);
+        tokio::time::sleep(time).await;
+        self.kill9().await;
     }
 
     /// One SIGTERM: it takes nothing new and finishes what it runs.
