@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use factory_domain::{Backoff, RetryPolicy};
 use factory_proto::client::Client;
-use factory_proto::v1::{DeliveryKind, Event, GetResponse, Submitted, TaskState, WatchRequest};
+use factory_proto::v1::{
+    DeliveryKind, Event, GetResponse, Submitted, TaskState, WatchRequest, WatchResponse,
+};
 use factory_tests::harness::host::Host;
 use factory_tests::harness::{processes, soon, task};
 use tokio::time::{Instant, timeout};
+use tonic::Streaming;
 
 use super::fleet::{Endured, Fleet};
 use super::replay::replay;
 use super::workload::{Job, Workload, numbers};
 
-/// How long the last task may take to end once the faults have stopped.
+/// How long it may take, once the faults have stopped, until another task ends.
 const RUN_OUT: Duration = Duration::from_secs(120);
 
 /// What was found. Every kind of harm lists its instances, a sentence each.
@@ -149,23 +152,29 @@ async fn run_out(client: &Client, submitted: &[Submitted], found: &mut Found) ->
     let watch = WatchRequest { tasks: Vec::new(), after: 0, follow: true, until_ended: false };
     let mut stream = client.tasks().watch(watch).await.expect("the feed is served").into_inner();
     let (mut events, mut ended) = (Vec::new(), BTreeSet::new());
-    let ending = async {
-        while ended.len() < ids.len() {
-            let message = stream.message().await.expect("the feed goes on").expect("it has no end");
-            let event = message.event.expect("an event");
-            if event.state().is_terminal() {
-                ended.insert(event.task_id.clone());
-            }
-            events.push(event);
-        }
-    };
-    // Too late is lost: what is missing is counted below.
-    let _ = timeout(RUN_OUT, ending).await;
+    while ended.len() < ids.len() {
+        // Nothing more ends: what is missing is counted below.
+        let Ok(end) = timeout(RUN_OUT, next_end(&mut stream, &mut events)).await else { break };
+        ended.insert(end);
+    }
     let lost = submitted.iter().filter(|task| !ended.contains(&task.id));
     found.add(Harm::TaskLost, lost.map(|task| format!("task {} has not ended", task.number)));
     let others = ended.iter().filter(|task| !ids.contains(task.as_str()));
     found.add(Harm::TaskLost, others.map(|task| format!("task {task} was submitted by nobody")));
     events
+}
+
+/// Keeps what the feed tells until a task ends, and says which.
+async fn next_end(stream: &mut Streaming<WatchResponse>, events: &mut Vec<Event>) -> String {
+    loop {
+        let message = stream.message().await.expect("the feed goes on").expect("it has no end");
+        let event = message.event.expect("an event");
+        let ended = event.state().is_terminal().then(|| event.task_id.clone());
+        events.push(event);
+        if let Some(task) = ended {
+            return task;
+        }
+    }
 }
 
 fn look_at_feed(events: &[Event], endured: &Endured, workload: &Workload, found: &mut Found) {

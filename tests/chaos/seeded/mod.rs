@@ -38,7 +38,7 @@ struct Storm {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_storm_loses_nothing_and_runs_nothing_twice() {
-    blow(Storm { seed: 3, tasks: 40, faults_for: Duration::from_secs(12) }).await;
+    blow(Storm { seed: 3, tasks: 40, faults_for: Duration::from_secs(10) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use super::Storm;
 /// Kills of agents count as failures of theirs; no storm brings so many on one task.
 const TRIES: u32 = 100;
 /// In the repository.
-const FILES: usize = 1000;
+const FILES: usize = 200;
 /// Tasks submitted with one call.
 const TOGETHER: usize = 5;
 
