@@ -1,12 +1,16 @@
 //! What is asked of a server.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use factory_proto::client::Client;
+use factory_proto::v1::session_request::Message as Say;
 use factory_proto::{PROTOCOL_VERSION, v1};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 use uuid::Uuid;
 
 use crate::servers::Server;
@@ -46,7 +50,7 @@ impl Submits {
     }
 }
 
-async fn submit(client: &factory_proto::client::Client, batch: usize) {
+pub async fn submit(client: &Client, batch: usize) {
     let tasks = (0..batch).map(|_| task()).collect();
     let reply = client.tasks().submit(v1::SubmitRequest { tasks }).await.expect("accepted");
     assert_eq!(reply.into_inner().tasks.len(), batch);
@@ -58,32 +62,57 @@ fn task() -> v1::NewTask {
     v1::NewTask { spec: Some(spec), idempotency_key: String::new() }
 }
 
+/// A worker's open session.
+pub struct Seat {
+    pub client: Client,
+    pub worker: String,
+    pub heard: Streaming<v1::SessionResponse>,
+    /// Tasks offered and not confirmed yet, by attempt.
+    pub tasks: HashMap<String, String>,
+    speak: mpsc::Sender<v1::SessionRequest>,
+}
+
+impl Seat {
+    /// Connects a worker and hears its welcome.
+    pub async fn take(server: &Server, slots: u32) -> Self {
+        let client = server.client().await;
+        let (speak, spoken) = mpsc::channel(128);
+        let worker = Uuid::now_v7().to_string();
+        let hello = v1::Hello {
+            worker_id: worker.clone(),
+            session_id: Uuid::now_v7().to_string(),
+            name: "bench".to_owned(),
+            version: "0".to_owned(),
+            protocol: PROTOCOL_VERSION,
+            slots,
+            agents: vec![v1::AgentReadiness { name: "scripted".to_owned(), ..Default::default() }],
+            ..Default::default()
+        };
+        let hello = v1::SessionRequest { message: Some(Say::Hello(hello)) };
+        speak.send(hello).await.expect("there is room");
+        let session = client.worker().session(ReceiverStream::new(spoken)).await;
+        let mut heard = session.expect("a session").into_inner();
+        heard.next().await.expect("a welcome").expect("a welcome");
+        Self { client, worker, heard, tasks: HashMap::new(), speak }
+    }
+
+    pub async fn say(&self, message: Say) {
+        self.speak.send(v1::SessionRequest { message: Some(message) }).await.expect("the session is open");
+    }
+}
+
 /// From a submit to the offer in a waiting worker's hands, on an idle coordinator; sorted.
 pub async fn offer_latency(server: Server) -> Vec<Duration> {
     const SAMPLES: usize = 500;
     let client = server.client().await;
-    let (speak, spoken) = mpsc::channel(16);
-    let hello = v1::Hello {
-        worker_id: Uuid::now_v7().to_string(),
-        session_id: Uuid::now_v7().to_string(),
-        name: "bench".to_owned(),
-        version: "0".to_owned(),
-        protocol: PROTOCOL_VERSION,
-        slots: SAMPLES as u32,
-        agents: vec![v1::AgentReadiness { name: "scripted".to_owned(), ..Default::default() }],
-        ..Default::default()
-    };
-    say(&speak, v1::session_request::Message::Hello(hello)).await;
-    let session = server.client().await.worker().session(ReceiverStream::new(spoken)).await;
-    let mut heard = session.expect("a session").into_inner();
-    heard.next().await.expect("a welcome").expect("a welcome");
-    say(&speak, v1::session_request::Message::Credits(v1::Credits { free_slots: SAMPLES as u32 })).await;
+    let mut seat = Seat::take(&server, SAMPLES as u32).await;
+    seat.say(Say::Credits(v1::Credits { free_slots: SAMPLES as u32 })).await;
     let mut times = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
         let start = Instant::now();
         submit(&client, 1).await;
         loop {
-            let message = heard.next().await.expect("an offer").expect("an offer").message;
+            let message = seat.heard.next().await.expect("an offer").expect("an offer").message;
             if matches!(message, Some(v1::session_response::Message::Offer(_))) {
                 break;
             }
@@ -92,8 +121,4 @@ pub async fn offer_latency(server: Server) -> Vec<Duration> {
     }
     times.sort();
     times
-}
-
-async fn say(speak: &mpsc::Sender<v1::SessionRequest>, message: v1::session_request::Message) {
-    speak.send(v1::SessionRequest { message: Some(message) }).await.expect("the session is open");
 }

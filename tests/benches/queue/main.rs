@@ -10,6 +10,7 @@
 //! cargo bench --bench queue            # the release binaries must be built: cargo build --release
 //! ```
 
+mod drain;
 mod limit;
 mod load;
 mod report;
@@ -58,6 +59,15 @@ async fn measure() {
         }
         report::row(&row);
     }
+    let mut drains = Vec::with_capacity(TAKES);
+    for _ in 0..TAKES {
+        let server = servers::Server::coordinator().await;
+        let before = sync_probe::fdatasync(server.root());
+        let rate = drain::run(&server).await;
+        let after = sync_probe::fdatasync(server.root());
+        drains.push(report::Take { rate, sync: before.max(after) });
+    }
+    report::drain(&drains);
     report::offers(&load::offer_latency(servers::Server::coordinator().await).await);
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::drain;
+
 pub struct Take {
     /// Tasks a second.
     pub rate: f64,
@@ -46,6 +48,18 @@ pub fn row(row: &Row) {
         row.target,
         millis(limit.sync),
         millis(ours.sync),
+    );
+}
+
+pub fn drain(takes: &[Take]) {
+    let all = Summary::of(takes);
+    println!(
+        "drain of {} no-op tasks, {} workers × {} slots, tasks/s: {}  fdatasync {:.2} ms",
+        drain::TASKS,
+        drain::WORKERS,
+        drain::SLOTS,
+        all.text(),
+        millis(all.sync),
     );
 }
 

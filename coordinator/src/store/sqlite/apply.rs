@@ -2,10 +2,10 @@
 
 use factory_domain::{AttemptState, Event, ReturnReason, TaskId, Timestamp};
 
+use super::job::{Tx, Verb};
 use super::moves::{self, Move};
 use super::rows;
 use super::statements;
-use super::writer::{Tx, Verb};
 use crate::store::{Applied, ApplyError, StoreError};
 
 pub(super) struct Apply {

@@ -3,9 +3,9 @@
 use factory_domain::Timestamp;
 
 use super::fleet::bytes;
+use super::job::{Tx, Verb};
 use super::rows;
 use super::statements;
-use super::writer::{Tx, Verb};
 use crate::store::{ArtifactEntry, ArtifactKind, StoreError};
 
 pub(super) struct KeepArtifact {

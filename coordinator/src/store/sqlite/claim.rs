@@ -2,10 +2,10 @@
 
 use factory_domain::{AttemptId, Event, Requirements, TaskId, Timestamp, schedule};
 
+use super::job::{Tx, Verb};
 use super::moves::{self, Move};
 use super::rows::{self, to_json};
 use super::statements;
-use super::writer::{Tx, Verb};
 use crate::store::{Claim, Claimed, StoreError};
 
 pub(super) struct ClaimTasks {

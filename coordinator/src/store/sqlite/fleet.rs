@@ -2,9 +2,9 @@
 
 use factory_domain::{SessionId, Timestamp, WorkerId};
 
+use super::job::{Tx, Verb};
 use super::rows::{self, to_json};
 use super::statements;
-use super::writer::{Tx, Verb};
 use crate::store::{AgentFound, StoreError, WorkerEntry, WorkerRow};
 
 /// Whether this is the worker's newest session; what an older one says is not heard.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use factory_domain::{AttemptId, AttemptState, Contact, Event, TaskId, TaskState, Timestamp, WorkerId};
 
 use super::fleet;
+use super::job::{Tx, Verb};
 use super::moves::{self, Loaded, Move, ReportText};
 use super::rows::{self, to_json};
 use super::statements;
-use super::writer::{Tx, Verb};
 use crate::store::{Held, Holding, Renewal, Reported, ReportedAttempt, StoreError};
 
 /// An attempt as the fence looks at it.

@@ -1,6 +1,6 @@
 //! SQLite behind the [`Store`].
 //!
-//! Writes are verbs handed to the one `writer`; reads go to a pool of
+//! Writes are verbs, queued as `job`s for the one `writer`; reads go to a pool of
 //! read-only connections beside it. `statements` has the SQL, `moves` is
 //! the one way by which a task changes its state, `rows` reads what is kept.
 
@@ -9,6 +9,7 @@ mod artifact;
 mod claim;
 mod error;
 mod fleet;
+mod job;
 mod lease;
 mod list;
 mod moves;
@@ -29,8 +30,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::job::{Calls, Job, Verb};
 pub use self::open::OpenError;
-use self::writer::{Calls, Job, Verb, Writer};
+use self::writer::Writer;
 use super::{
     Applied, ApplyError, ArtifactEntry, AttemptEntry, Claim, Claimed, FeedEvent, Holding, ListFilter,
     NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError,

@@ -13,9 +13,9 @@ use factory_domain::{
 };
 use serde::Serialize;
 
+use super::job::Tx;
 use super::rows::{self, StateColumns, to_json};
 use super::statements;
-use super::writer::Tx;
 use crate::store::{Applied, StoreError};
 
 /// A task as the domain looks at it, and what its rows say of it.

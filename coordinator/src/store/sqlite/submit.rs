@@ -6,9 +6,9 @@ use factory_domain::{TaskId, TaskSpec, TaskState, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::job::{Outcome, Tx, Verb};
 use super::rows::{self, to_json};
 use super::statements;
-use super::writer::{Outcome, Tx, Verb};
 use crate::store::{NewTask, StoreError, SubmitError, Submitted};
 
 pub(super) struct Submit {
