@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use factory_domain::{LeaseTerms, SessionId, WorkerId};
@@ -72,6 +73,9 @@ pub struct Shared {
     pub standing: watch::Sender<Standing>,
     /// Counts sessions opened.
     pub welcomed: watch::Sender<u64>,
+    /// Someone asked the coordinator to give this worker nothing new, which is the
+    /// coordinator's to keep: here it is only known, and said.
+    draining: AtomicBool,
     begun: mpsc::UnboundedSender<Attempt>,
 }
 
@@ -85,6 +89,17 @@ impl Shared {
         match *self.standing.borrow() {
             Standing::Welcomed(terms) => terms,
             Standing::Connecting | Standing::Refused(_) => LeaseTerms::default(),
+        }
+    }
+
+    pub fn set_draining(&self, draining: bool) {
+        if self.draining.swap(draining, Ordering::Relaxed) == draining {
+            return;
+        }
+        if draining {
+            tracing::info!("drained by the coordinator: nothing new is offered, running work goes on");
+        } else {
+            tracing::info!("resumed by the coordinator: new work is offered again");
         }
     }
 
@@ -179,6 +194,7 @@ impl Worker {
             outbox,
             standing: watch::Sender::new(Standing::Connecting),
             welcomed: watch::Sender::new(0),
+            draining: AtomicBool::new(false),
             begun,
             config,
         });
@@ -238,6 +254,11 @@ impl Worker {
 
     pub fn slots(&self) -> u32 {
         self.shared.config.slots
+    }
+
+    /// Whether the coordinator, when last heard, gave this worker nothing new because someone asked for that.
+    pub fn is_drained_by_coordinator(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
     }
 
     /// Takes no more work, and comes back once all that runs has ended and been reported.

@@ -69,9 +69,15 @@ async fn serve(config: WorkerConfig) -> anyhow::Result<()> {
         }
     }
     let mut out = io::stdout();
-    writeln!(out, "factory-worker {} connected to {url} with {} slots", worker.name(), worker.slots())
-        .and_then(|()| out.flush())
-        .context("cannot say that the worker is ready")?;
+    let draining = if worker.is_drained_by_coordinator() { ", draining until it is resumed" } else { "" };
+    writeln!(
+        out,
+        "factory-worker {} connected to {url} with {} slots{draining}",
+        worker.name(),
+        worker.slots()
+    )
+    .and_then(|()| out.flush())
+    .context("cannot say that the worker is ready")?;
 
     let name = signals.next().await;
     tracing::info!(signal = name, "draining: running work finishes; a second signal stops it");

@@ -138,6 +138,10 @@ impl Roster {
         self.changed();
     }
 
+    pub fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+
     /// Every attempt the coordinator is still to hear of. One that is done only waits for its logs.
     pub fn held(&self) -> Vec<HeldAttempt> {
         let held = self.lock();

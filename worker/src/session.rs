@@ -99,7 +99,7 @@ struct Session {
     /// Attempts whose start this session has told.
     announced: HashSet<AttemptId>,
     /// The credits last given.
-    credits: Option<u32>,
+    credits: Option<v1::Credits>,
 }
 
 impl Session {
@@ -133,6 +133,7 @@ impl Session {
             offer: millis(welcome.offer_ms),
         };
         tracing::info!(coordinator = welcome.version, ?terms, "session opened");
+        self.shared.set_draining(welcome.draining);
         self.accept_again(&welcome.verdicts).await?;
         heartbeat::obey(&self.shared, welcome.verdicts);
         self.shared.standing.send_replace(Standing::Welcomed(terms));
@@ -156,9 +157,10 @@ impl Session {
 
     /// Credits that changed, and agents that have started.
     async fn tell_changes(&mut self) -> Result<(), Trouble> {
-        let free = self.shared.roster.free_slots();
-        if self.credits.replace(free) != Some(free) {
-            self.say(Say::Credits(v1::Credits { free_slots: free })).await?;
+        let roster = &self.shared.roster;
+        let credits = v1::Credits { free_slots: roster.free_slots(), stopping: roster.is_draining() };
+        if self.credits.replace(credits) != Some(credits) {
+            self.say(Say::Credits(credits)).await?;
         }
         for held in self.shared.roster.held() {
             if held.started && self.announced.insert(held.attempt) {
@@ -178,6 +180,7 @@ impl Session {
                 self.order(&withdraw.attempt_id, Order::End(Cause::Superseded));
             }
             Heard::Stop(stop) => self.order(&stop.attempt_id, Order::End(Cause::Cancelled)),
+            Heard::Drain(drain) => self.shared.set_draining(drain.draining),
             Heard::Welcome(_) => tracing::warn!("the coordinator said Welcome twice"),
         }
         Ok(())

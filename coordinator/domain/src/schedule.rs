@@ -25,6 +25,8 @@ pub struct Capacity {
     pub labels: Labels,
     /// Attempts it could take now.
     pub free_slots: u32,
+    /// It takes nothing new, whatever is free.
+    pub draining: bool,
 }
 
 impl Requirements {
@@ -50,8 +52,12 @@ impl Requirements {
                 self.agent, self.labels
             ));
         }
-        if matching.iter().all(|c| c.free_slots == 0) {
-            return Some(format!("every slot of the {} matching worker(s) is taken", matching.len()));
+        let taking: Vec<_> = matching.into_iter().filter(|c| !c.draining).collect();
+        if taking.is_empty() {
+            return Some("the only matching workers are draining".to_owned());
+        }
+        if taking.iter().all(|c| c.free_slots == 0) {
+            return Some(format!("every slot of the {} matching worker(s) is taken", taking.len()));
         }
         None
     }
@@ -70,7 +76,12 @@ mod tests {
     use super::*;
 
     fn capacity(agents: &[AgentKind], labels: &[&str], free_slots: u32) -> Capacity {
-        Capacity { agents: agents.iter().copied().collect(), labels: labels_of(labels), free_slots }
+        Capacity {
+            agents: agents.iter().copied().collect(),
+            labels: labels_of(labels),
+            free_slots,
+            draining: false,
+        }
     }
 
     fn labels_of(pairs: &[&str]) -> Labels {
@@ -108,5 +119,17 @@ mod tests {
         assert!(say(&[capacity(&[AgentKind::Claude], &[], 1)]).is_some_and(|s| s.contains("gpu=yes")));
         assert!(say(&[capacity(&[AgentKind::Claude], &["gpu=yes"], 0)]).is_some_and(|s| s.contains("slot")));
         assert_eq!(say(&[capacity(&[AgentKind::Claude], &["gpu=yes"], 1)]), None);
+    }
+
+    #[test]
+    fn draining_workers_are_an_obstacle_only_where_there_are_no_others() {
+        let wanted = Requirements { agent: AgentKind::Claude, labels: Labels::default() };
+        let able = |free_slots| capacity(&[AgentKind::Claude], &[], free_slots);
+        let draining = Capacity { draining: true, ..able(2) };
+        let other = Capacity { draining: true, ..capacity(&[AgentKind::Command], &[], 2) };
+        let alone = wanted.obstacle([&draining, &other]);
+        assert_eq!(alone.as_deref(), Some("the only matching workers are draining"));
+        assert!(wanted.obstacle([&draining, &able(0)]).is_some_and(|s| s.contains("slot of the 1 ")));
+        assert_eq!(wanted.obstacle([&draining, &able(1)]), None);
     }
 }

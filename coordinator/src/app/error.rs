@@ -32,6 +32,10 @@ pub enum Error {
     NoSuchArtifact { task: TaskId, what: String },
     #[error("`{0}` is the beginning of several task ids; give more of it")]
     AmbiguousTask(String),
+    #[error("there is no worker `{0}`")]
+    NoSuchWorker(String),
+    #[error("`{name}` means several workers: {meant}; give more of the name, or the id")]
+    AmbiguousWorker { name: String, meant: String },
     #[error("idempotency key `{key}` of tasks[{index}] was used before for a different task, {existing}")]
     KeyReused { index: usize, key: String, existing: TaskId },
     #[error("task {task} has ended already ({state})")]

@@ -19,8 +19,13 @@ pub enum ToWorker {
     Welcome(Welcome),
     Offer(Box<Claimed>),
     Confirm(AttemptId),
-    Withdraw { attempt: AttemptId, why: String },
+    Withdraw {
+        attempt: AttemptId,
+        why: String,
+    },
     Stop(AttemptId),
+    /// It is offered nothing new from here on, or is again.
+    Drain(bool),
 }
 
 /// Where a session's messages go; an error is its last one.
@@ -79,6 +84,12 @@ struct Connected {
     /// Offers not answered yet, and when each lapses.
     offered: HashMap<AttemptId, Timestamp>,
     cool_downs: HashMap<TaskId, CoolDown>,
+    /// Someone asked it to take nothing new. Read from the store at the welcome.
+    draining: bool,
+    /// It says itself that it takes nothing new: it is about to stop.
+    stopping: bool,
+    /// The welcome is in the outbox, so that other words may follow.
+    welcomed: bool,
     outbox: Outbox,
     over: CancellationToken,
 }
@@ -99,11 +110,19 @@ impl Connected {
         self.capacity.free_slots.saturating_sub(offered)
     }
 
+    fn capacity(&self) -> Capacity {
+        Capacity { free_slots: self.free(), draining: self.is_draining(), ..self.capacity.clone() }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining || self.stopping
+    }
+
     fn opening(&self, worker: WorkerId) -> Opening {
         Opening {
             seat: Seat { worker, stream: self.stream },
             session: self.session,
-            capacity: Capacity { free_slots: self.free(), ..self.capacity.clone() },
+            capacity: self.capacity(),
             except: self.cool_downs.keys().copied().collect(),
         }
     }
@@ -143,7 +162,11 @@ impl Fleet {
                     .collect(),
                 labels: worker.labels.clone(),
                 free_slots: 0,
+                draining: false,
             },
+            draining: false,
+            stopping: false,
+            welcomed: false,
             offered: HashMap::new(),
             cool_downs: HashMap::new(),
             outbox,
@@ -163,9 +186,36 @@ impl Fleet {
         }
     }
 
-    pub fn set_credits(&self, seat: Seat, free_slots: u32) {
+    /// The first word on a stream. `false`: the seat was taken by another, or nobody reads this one.
+    pub fn welcome(&self, seat: Seat, welcome: Welcome) -> bool {
+        let sent = self.with(seat, |connected| {
+            connected.draining = welcome.draining;
+            connected.welcomed = true;
+            connected.outbox.try_send(Ok(ToWorker::Welcome(welcome))).is_ok()
+        });
+        sent.unwrap_or(false)
+    }
+
+    /// The worker drains from here on, or no longer, and is told. One that is not welcomed
+    /// yet hears it with its welcome.
+    pub fn set_draining(&self, worker: WorkerId, draining: bool) {
+        let mut inner = self.lock();
+        let Some(connected) = inner.seats.get_mut(&worker).filter(|connected| connected.welcomed) else {
+            return;
+        };
+        connected.draining = draining;
+        if connected.outbox.try_send(Ok(ToWorker::Drain(draining))).is_err() {
+            // Nobody reads it; the next welcome says the same.
+            connected.over.cancel();
+        }
+    }
+
+    pub fn set_credits(&self, seat: Seat, free_slots: u32, stopping: bool) {
         let free_slots = free_slots.min(MAX_CREDITS);
-        self.with(seat, |connected| connected.capacity.free_slots = free_slots);
+        self.with(seat, |connected| {
+            connected.capacity.free_slots = free_slots;
+            connected.stopping = stopping;
+        });
     }
 
     /// Sends an offer that stands until `lapses`. `false`: the session is gone, or nobody
@@ -216,7 +266,8 @@ impl Fleet {
         let mut openings = Vec::new();
         for (worker, connected) in &mut inner.seats {
             connected.forget_past(now);
-            let open = connected.free() > 0 && !found_nothing.iter().any(|other| other.covers(connected));
+            let takes = connected.free() > 0 && !connected.is_draining();
+            let open = takes && !found_nothing.iter().any(|other| other.covers(connected));
             if open {
                 openings.push(connected.opening(*worker));
             }
@@ -246,7 +297,10 @@ impl Fleet {
     /// What one of them said, where every worker that suits a task has declined it lately.
     pub fn refusal(&self, task: TaskId, requirements: &Requirements) -> Option<String> {
         let inner = self.lock();
-        let suitable = inner.seats.values().filter(|connected| requirements.met_by(&connected.capacity));
+        let suitable = inner
+            .seats
+            .values()
+            .filter(|connected| !connected.is_draining() && requirements.met_by(&connected.capacity));
         let refusals: Option<Vec<&CoolDown>> =
             suitable.map(|connected| connected.cool_downs.get(&task)).collect();
         let why = &refusals?.first()?.why;
@@ -268,10 +322,12 @@ impl Fleet {
 
     /// What each connected worker offers, with the slots it has free.
     pub fn capacities(&self) -> Vec<Capacity> {
-        let inner = self.lock();
-        let free =
-            |connected: &Connected| Capacity { free_slots: connected.free(), ..connected.capacity.clone() };
-        inner.seats.values().map(free).collect()
+        self.lock().seats.values().map(Connected::capacity).collect()
+    }
+
+    /// Whether the worker is connected and says that it is about to stop.
+    pub fn is_stopping(&self, worker: WorkerId) -> bool {
+        self.lock().seats.get(&worker).is_some_and(|connected| connected.stopping)
     }
 
     pub fn is_connected(&self, worker: WorkerId) -> bool {
@@ -319,7 +375,7 @@ mod tests {
     fn seat(fleet: &Fleet, agents: &[AgentKind], free_slots: u32) -> Seat {
         let (outbox, _) = mpsc::channel(8);
         let (seat, _) = fleet.connect(&worker(agents), outbox).expect("a seat");
-        fleet.set_credits(seat, free_slots);
+        fleet.set_credits(seat, free_slots, false);
         seat
     }
 
@@ -333,7 +389,7 @@ mod tests {
         let idle = seat(&fleet, &[AgentKind::Claude], 4);
         let busy = seat(&fleet, &[AgentKind::Claude], 2);
         assert_eq!(shares(&fleet.round(&[], NOW)), [(idle, 1)]);
-        fleet.set_credits(idle, 2);
+        fleet.set_credits(idle, 2, false);
         let mut both = shares(&fleet.round(&[], NOW));
         both.sort_by_key(|(seat, _)| seat.stream);
         assert_eq!(both, [(idle, 1), (busy, 1)]);
@@ -364,6 +420,25 @@ mod tests {
     }
 
     #[test]
+    fn a_draining_worker_is_passed_over_and_declares_no_refusal() {
+        let fleet = Fleet::default();
+        let (outbox, mut messages) = mpsc::channel(8);
+        let (seat, _) = fleet.connect(&worker(&[AgentKind::Claude]), outbox).expect("a seat");
+        fleet.set_draining(seat.worker, true);
+        assert!(messages.try_recv().is_err(), "nothing comes before the welcome");
+        let welcome = Welcome { terms: Default::default(), verdicts: Vec::new(), draining: true };
+        assert!(fleet.welcome(seat, welcome));
+        fleet.set_credits(seat, 3, false);
+        assert!(fleet.round(&[], NOW).is_empty() && fleet.capacities()[0].draining);
+        fleet.set_draining(seat.worker, false);
+        assert!(matches!(messages.try_recv(), Ok(Ok(ToWorker::Welcome(Welcome { draining: true, .. })))));
+        assert!(matches!(messages.try_recv(), Ok(Ok(ToWorker::Drain(false)))));
+        assert_eq!(shares(&fleet.round(&[], NOW)).len(), 1);
+        fleet.set_credits(seat, 3, true);
+        assert!(fleet.round(&[], NOW).is_empty() && fleet.is_stopping(seat.worker));
+    }
+
+    #[test]
     fn an_agent_that_nobody_can_offer_is_missing_with_a_reason() {
         let fleet = Fleet::default();
         let (outbox, _messages) = mpsc::channel(8);
@@ -387,7 +462,7 @@ mod tests {
         let (new, _) = fleet.connect(&entry, outbox).expect("the same process, a new stream");
         assert!(over.is_cancelled());
         fleet.disconnect(old);
-        fleet.set_credits(old, 5);
+        fleet.set_credits(old, 5, false);
         assert!(fleet.is_connected(entry.id) && fleet.round(&[], NOW).is_empty());
         fleet.disconnect(new);
         assert!(!fleet.is_connected(entry.id));

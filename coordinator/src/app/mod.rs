@@ -5,6 +5,7 @@ mod alarm;
 mod artifacts;
 mod cancel;
 mod dispatch;
+mod drain;
 mod effects;
 mod error;
 mod fleet;
@@ -25,7 +26,7 @@ mod workers;
 use std::sync::Arc;
 
 use factory_domain::LeaseTerms;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,7 +41,7 @@ pub use read_log::LogPlace;
 pub use report::ReportVerdict;
 pub use session::{Answer, Hello, OpenSession, Welcome};
 pub use submit::Wanted;
-pub use workers::WorkerView;
+pub use workers::{DrainState, WorkerDetail, WorkerView};
 
 use crate::artifacts::ArtifactStore;
 use crate::clock::Clock;
@@ -64,6 +65,8 @@ pub struct App {
     pub(crate) schedule: Notify,
     /// When the store next has something due.
     pub(crate) due: Alarm,
+    /// Held while the store and the fleet learn of a drain, so that both learn the same last.
+    pub(crate) drains: Mutex<()>,
     /// Ends every loop and stream.
     pub(crate) stopping: CancellationToken,
     /// Owns the tasks that serve open sessions.
@@ -89,6 +92,7 @@ impl App {
             fences: LogFences::default(),
             schedule: Notify::new(),
             due: Alarm::default(),
+            drains: Mutex::default(),
             stopping,
             tasks: TaskTracker::new(),
         }

@@ -7,7 +7,7 @@ use factory_proto::PROTOCOL_VERSION;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Refusal, refusal};
-use super::fleet::{Outbox, Seat, ToWorker};
+use super::fleet::{Outbox, Seat};
 use super::{App, Error};
 use crate::store::{ApplyError, Held, Holding, Renewal, WorkerEntry};
 
@@ -26,6 +26,8 @@ pub struct Hello {
 pub struct Welcome {
     pub terms: LeaseTerms,
     pub verdicts: Vec<(AttemptId, Holding)>,
+    /// It is offered nothing new until it is resumed.
+    pub draining: bool,
 }
 
 /// A seat in the fleet, emptied by [`App::close_session`].
@@ -54,9 +56,9 @@ impl App {
             return Err(Error::Protocol { theirs: hello.protocol, ours: PROTOCOL_VERSION });
         }
         let worker = hello.worker;
-        let (seat, over) = self.fleet.connect(&worker, outbox.clone())?;
+        let (seat, over) = self.fleet.connect(&worker, outbox)?;
         let session = OpenSession { seat, over };
-        match self.welcome(&worker, hello.held, &outbox).await {
+        match self.welcome(&worker, seat, hello.held).await {
             Ok(()) => {
                 tracing::info!(worker = %worker.id, name = worker.name, slots = worker.slots, "worker connected");
                 Ok(session)
@@ -68,13 +70,16 @@ impl App {
         }
     }
 
-    async fn welcome(&self, worker: &WorkerEntry, held: Vec<Held>, outbox: &Outbox) -> Result<(), Error> {
+    async fn welcome(&self, worker: &WorkerEntry, seat: Seat, held: Vec<Held>) -> Result<(), Error> {
         self.store.register_worker(worker.clone(), self.clock.now()).await?;
         let renewal =
             Renewal { worker: worker.id, session: worker.session, held, free_disk: worker.free_disk };
         let verdicts = self.store.renew(renewal, self.clock.now()).await?;
-        let welcome = ToWorker::Welcome(Welcome { terms: self.terms, verdicts });
-        outbox.send(Ok(welcome)).await.map_err(|_| Error::SessionOver)
+        let _in_order = self.drains.lock().await;
+        let row = self.store.worker(worker.id).await?;
+        let draining = row.is_some_and(|row| row.draining_since.is_some());
+        let welcome = Welcome { terms: self.terms, verdicts, draining };
+        if self.fleet.welcome(seat, welcome) { Ok(()) } else { Err(Error::SessionOver) }
     }
 
     pub fn close_session(&self, session: &OpenSession) {
@@ -82,9 +87,10 @@ impl App {
         tracing::info!(worker = %session.seat.worker, "session closed; its leases go on");
     }
 
-    /// How many offers the worker would take, those on the way included.
-    pub fn set_credits(&self, session: &OpenSession, free_slots: u32) {
-        self.fleet.set_credits(session.seat, free_slots);
+    /// How many offers the worker would take, those on the way included, and whether it
+    /// takes none because it is about to stop.
+    pub fn set_credits(&self, session: &OpenSession, free_slots: u32, stopping: bool) {
+        self.fleet.set_credits(session.seat, free_slots, stopping);
         self.schedule.notify_one();
     }
 

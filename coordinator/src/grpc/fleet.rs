@@ -20,4 +20,28 @@ impl FleetService for Fleet {
         let workers = self.0.workers().await?.into_iter().map(view::worker).collect();
         Ok(Response::new(v1::ListWorkersResponse { workers }))
     }
+
+    async fn get_worker(
+        &self,
+        request: Request<v1::GetWorkerRequest>,
+    ) -> Result<Response<v1::GetWorkerResponse>, Status> {
+        let (worker, attempts) = view::worker_detail(self.0.worker(&request.get_ref().worker).await?);
+        Ok(Response::new(v1::GetWorkerResponse { worker: Some(worker), attempts }))
+    }
+
+    async fn drain_worker(
+        &self,
+        request: Request<v1::DrainWorkerRequest>,
+    ) -> Result<Response<v1::DrainWorkerResponse>, Status> {
+        let (worker, attempts) = view::worker_detail(self.0.drain_worker(&request.get_ref().worker).await?);
+        Ok(Response::new(v1::DrainWorkerResponse { worker: Some(worker), attempts }))
+    }
+
+    async fn resume_worker(
+        &self,
+        request: Request<v1::ResumeWorkerRequest>,
+    ) -> Result<Response<v1::ResumeWorkerResponse>, Status> {
+        let (worker, _) = view::worker_detail(self.0.resume_worker(&request.get_ref().worker).await?);
+        Ok(Response::new(v1::ResumeWorkerResponse { worker: Some(worker) }))
+    }
 }

@@ -76,7 +76,7 @@ async fn hear(app: &App, session: &OpenSession, message: Said, outbox: &Outbox) 
     match message {
         Said::Hello(_) => Err(Error::invalid("hello", "was said before")),
         Said::Credits(credits) => {
-            app.set_credits(session, credits.free_slots);
+            app.set_credits(session, credits.free_slots, credits.stopping);
             Ok(())
         }
         Said::Accept(accept) => {
@@ -153,12 +153,13 @@ pub fn to_wire(message: ToWorker) -> v1::SessionResponse {
         ToWorker::Withdraw { attempt, why } => {
             Told::Withdraw(v1::Withdraw { attempt_id: attempt.to_string(), why })
         }
+        ToWorker::Drain(draining) => Told::Drain(v1::Drain { draining }),
         ToWorker::Stop(attempt) => Told::Stop(v1::Stop { attempt_id: attempt.to_string() }),
     };
     v1::SessionResponse { message: Some(message) }
 }
 
-fn welcome(Welcome { terms, verdicts }: Welcome) -> v1::Welcome {
+fn welcome(Welcome { terms, verdicts, draining }: Welcome) -> v1::Welcome {
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     v1::Welcome {
         heartbeat_ms: millis(terms.heartbeat),
@@ -167,6 +168,7 @@ fn welcome(Welcome { terms, verdicts }: Welcome) -> v1::Welcome {
         offer_ms: millis(terms.offer),
         verdicts: verdicts.into_iter().map(verdict).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        draining,
     }
 }
 

@@ -65,6 +65,8 @@ fn code_of(error: &Error) -> Code {
     match error {
         Error::Invalid(_) | Error::AmbiguousTask(_) => Code::InvalidArgument,
         Error::NoSuchTask(_) | Error::NoSuchAttempt { .. } | Error::NoSuchArtifact { .. } => Code::NotFound,
+        // Names are given freely: one that several have finds none of them.
+        Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
         Error::KeyReused { .. } => Code::AlreadyExists,
         Error::HasEnded { .. } | Error::HasNotEnded { .. } | Error::Protocol { .. } | Error::NotYours(_) => {
             Code::FailedPrecondition

@@ -3,8 +3,8 @@
 use factory_domain::{TaskState, Timestamp};
 use factory_proto::{convert, v1};
 
-use crate::app::{TaskDetail, WorkerView};
-use crate::store::{ArtifactEntry, ArtifactKind, AttemptEntry, FeedEvent, Submitted, TaskEntry};
+use crate::app::{DrainState, TaskDetail, WorkerDetail, WorkerView};
+use crate::store::{ArtifactEntry, ArtifactKind, AttemptEntry, FeedEvent, HeldEntry, Submitted, TaskEntry};
 
 fn millis(time: Option<Timestamp>) -> i64 {
     time.map_or(0, Timestamp::as_millis)
@@ -136,5 +136,32 @@ pub fn worker(view: WorkerView) -> v1::Worker {
         registered_at_ms: view.row.registered_at.as_millis(),
         last_seen_at_ms: view.row.last_seen_at.as_millis(),
         last_decline: view.row.last_decline.unwrap_or_default(),
+        drain: drain_state(view.drain).into(),
+        draining_since_ms: millis(view.row.draining_since),
+    }
+}
+
+fn drain_state(drain: Option<DrainState>) -> v1::DrainState {
+    match drain {
+        None => v1::DrainState::Unspecified,
+        Some(DrainState::Draining) => v1::DrainState::Draining,
+        Some(DrainState::Drained) => v1::DrainState::Drained,
+    }
+}
+
+pub fn worker_detail(detail: WorkerDetail) -> (v1::Worker, Vec<v1::WorkerAttempt>) {
+    (worker(detail.worker), detail.held.into_iter().map(held).collect())
+}
+
+fn held(entry: HeldEntry) -> v1::WorkerAttempt {
+    v1::WorkerAttempt {
+        id: entry.attempt.to_string(),
+        number: entry.number,
+        state: entry.state.to_string(),
+        task_id: entry.task.to_string(),
+        task_number: entry.task_number,
+        title: entry.title,
+        offered_at_ms: entry.offered_at.as_millis(),
+        started_at_ms: millis(entry.started_at),
     }
 }

@@ -46,7 +46,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Offers queued tasks to one worker: at most `claim.capacity.free_slots` of
     /// those whose requirements it meets, by rank. Set-wise, in one transaction.
-    /// A session that is not the worker's newest is offered nothing.
+    /// A session that is not the worker's newest is offered nothing, nor is a worker that drains.
     async fn claim(&self, claim: Claim, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
 
     /// Extends the leases `worker` holds and says what becomes of each attempt it
@@ -66,6 +66,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Enters or updates a worker as of its new session.
     async fn register_worker(&self, worker: WorkerEntry, now: Timestamp) -> Result<(), StoreError>;
+
+    /// From here on the worker claims nothing, through restarts of either side; what it
+    /// holds goes on. Said again, the time of the first stays. `false`: there is no such worker.
+    async fn drain_worker(&self, worker: WorkerId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// The end of a drain, if there is one. `false`: there is no such worker.
+    async fn resume_worker(&self, worker: WorkerId) -> Result<bool, StoreError>;
 
     async fn note_decline(&self, worker: WorkerId, why: String) -> Result<(), StoreError>;
 
@@ -97,6 +104,11 @@ pub trait Store: Send + Sync + 'static {
     fn feed(&self) -> watch::Receiver<u64>;
 
     async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError>;
+
+    async fn worker(&self, id: WorkerId) -> Result<Option<WorkerRow>, StoreError>;
+
+    /// The live attempts of one worker, offers not answered included, oldest first.
+    async fn held_by(&self, worker: WorkerId) -> Result<Vec<HeldEntry>, StoreError>;
 
     async fn artifacts(&self, attempt: AttemptId) -> Result<Vec<ArtifactEntry>, StoreError>;
 
@@ -278,6 +290,21 @@ pub struct WorkerRow {
     pub registered_at: Timestamp,
     pub last_seen_at: Timestamp,
     pub last_decline: Option<String>,
+    /// When someone asked it to take nothing new.
+    pub draining_since: Option<Timestamp>,
+}
+
+/// A live attempt, as its worker's page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldEntry {
+    pub attempt: AttemptId,
+    pub number: u32,
+    pub state: AttemptState,
+    pub task: TaskId,
+    pub task_number: u64,
+    pub title: String,
+    pub offered_at: Timestamp,
+    pub started_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]

@@ -156,7 +156,7 @@ impl Worker {
     }
 
     pub async fn credits(&self, free_slots: u32) {
-        self.say(Say::Credits(v1::Credits { free_slots })).await;
+        self.say(Say::Credits(v1::Credits { free_slots, stopping: false })).await;
     }
 
     pub async fn hear(&mut self) -> Result<Option<Heard>, Status> {

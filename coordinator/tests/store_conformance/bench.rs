@@ -94,6 +94,7 @@ impl Worker {
                 agents: self.agents.iter().copied().collect::<BTreeSet<_>>(),
                 labels: self.labels.clone(),
                 free_slots: slots,
+                draining: false,
             },
             except: Vec::new(),
             attempt_ids: (0..slots).map(|_| AttemptId::from_uuid(Uuid::now_v7())).collect(),

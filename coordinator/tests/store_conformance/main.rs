@@ -1,6 +1,7 @@
 //! One suite for every store: a function a rule, each given a store that is open and empty.
 
 mod bench;
+mod drain;
 mod durability;
 mod history;
 mod lease;
@@ -58,6 +59,12 @@ holds_over_sqlite! {
         failures_are_tried_again_until_they_are_too_many,
         a_restart_gives_every_lease_one_full_term,
         more_than_one_batch_is_due;
+    drain:
+        a_draining_worker_claims_nothing_until_it_is_resumed,
+        what_a_draining_worker_holds_goes_on,
+        a_drain_outlives_the_session_and_keeps_its_first_time,
+        nobody_drains_a_stranger,
+        what_a_worker_holds_is_told_with_its_tasks;
     read:
         the_feed_has_no_gaps_and_says_what_the_rows_say,
         the_feed_is_read_in_pieces_and_by_task,

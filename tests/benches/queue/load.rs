@@ -106,7 +106,7 @@ pub async fn offer_latency(server: Server) -> Vec<Duration> {
     const SAMPLES: usize = 500;
     let client = server.client().await;
     let mut seat = Seat::take(&server, SAMPLES as u32).await;
-    seat.say(Say::Credits(v1::Credits { free_slots: SAMPLES as u32 })).await;
+    seat.say(Say::Credits(v1::Credits { free_slots: SAMPLES as u32, stopping: false })).await;
     let mut times = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
         let start = Instant::now();

@@ -19,7 +19,7 @@ impl Verb for ClaimTasks {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Claimed>, StoreError> {
         let Claim { worker, session, ref attempt_ids, .. } = self.claim;
-        if self.slots() == 0 || !super::fleet::is_newest(tx, worker, session).await? {
+        if self.slots() == 0 || !super::fleet::may_claim(tx, worker, session).await? {
             return Ok(Vec::new());
         }
         let chosen = self.choose(tx).await?;

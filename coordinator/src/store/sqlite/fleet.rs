@@ -5,7 +5,7 @@ use factory_domain::{SessionId, Timestamp, WorkerId};
 use super::job::{Tx, Verb};
 use super::rows::{self, to_json};
 use super::statements;
-use crate::store::{AgentFound, StoreError, WorkerEntry, WorkerRow};
+use crate::store::{AgentFound, HeldEntry, StoreError, WorkerEntry, WorkerRow};
 
 /// Whether this is the worker's newest session; what an older one says is not heard.
 pub(super) async fn is_newest(
@@ -18,6 +18,20 @@ pub(super) async fn is_newest(
         .fetch_optional(&mut *tx.connection)
         .await?;
     Ok(newest.is_some_and(|(newest,)| newest == session.as_bytes()))
+}
+
+/// Whether this session may be given a lease: the worker's newest, and the worker is not draining.
+pub(super) async fn may_claim(
+    tx: &mut Tx<'_>,
+    worker: WorkerId,
+    session: SessionId,
+) -> Result<bool, StoreError> {
+    let may: Option<bool> = sqlx::query_scalar(statements::MAY_CLAIM)
+        .bind(&worker.as_bytes()[..])
+        .bind(&session.as_bytes()[..])
+        .fetch_optional(&mut *tx.connection)
+        .await?;
+    Ok(may.unwrap_or(false))
 }
 
 pub(super) async fn seen(
@@ -64,6 +78,27 @@ impl Verb for Register {
             .execute(&mut *tx.connection)
             .await?;
         Ok(())
+    }
+}
+
+/// Begins a drain, or ends it.
+pub(super) struct SetDrain {
+    pub worker: WorkerId,
+    /// `None` ends it.
+    pub since: Option<Timestamp>,
+}
+
+impl Verb for SetDrain {
+    type Output = bool;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+        let statement = match self.since {
+            Some(since) => sqlx::query(statements::DRAIN_WORKER).bind(since.as_millis()),
+            None => sqlx::query(statements::RESUME_WORKER),
+        };
+        let found = statement.bind(&self.worker.as_bytes()[..]).execute(&mut *tx.connection).await?;
+        Ok(found.rows_affected() == 1)
     }
 }
 
@@ -120,6 +155,7 @@ pub(super) struct FleetRow {
     registered_at: i64,
     last_seen_at: i64,
     last_decline: Option<String>,
+    draining_since: Option<i64>,
     busy: u32,
 }
 
@@ -140,6 +176,34 @@ impl FleetRow {
             registered_at: Timestamp::from_millis(self.registered_at),
             last_seen_at: Timestamp::from_millis(self.last_seen_at),
             last_decline: self.last_decline,
+            draining_since: self.draining_since.map(Timestamp::from_millis),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct HeldRow {
+    id: Vec<u8>,
+    number: u32,
+    state: String,
+    task_id: Vec<u8>,
+    task_number: i64,
+    title: String,
+    offered_at: i64,
+    started_at: Option<i64>,
+}
+
+impl HeldRow {
+    pub(super) fn read(self) -> Result<HeldEntry, StoreError> {
+        Ok(HeldEntry {
+            attempt: rows::attempt_id(&self.id)?,
+            number: self.number,
+            state: rows::attempt_state(&self.state)?,
+            task: rows::task_id(&self.task_id)?,
+            task_number: rows::unsigned(self.task_number)?,
+            title: self.title,
+            offered_at: Timestamp::from_millis(self.offered_at),
+            started_at: self.started_at.map(Timestamp::from_millis),
         })
     }
 }

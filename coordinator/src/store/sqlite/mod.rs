@@ -34,9 +34,9 @@ use self::job::{Calls, Job, Verb};
 pub use self::open::OpenError;
 use self::writer::Writer;
 use super::{
-    Applied, ApplyError, ArtifactEntry, AttemptEntry, Claim, Claimed, FeedEvent, Holding, ListFilter,
-    NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError,
-    Submitted, TaskEntry, WorkerEntry, WorkerRow,
+    Applied, ApplyError, ArtifactEntry, AttemptEntry, Claim, Claimed, FeedEvent, HeldEntry, Holding,
+    ListFilter, NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError,
+    SubmitError, Submitted, TaskEntry, WorkerEntry, WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -114,6 +114,14 @@ impl Store for SqliteStore {
         self.write(fleet::Register { worker, now }).await
     }
 
+    async fn drain_worker(&self, worker: WorkerId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(fleet::SetDrain { worker, since: Some(now) }).await
+    }
+
+    async fn resume_worker(&self, worker: WorkerId) -> Result<bool, StoreError> {
+        self.write(fleet::SetDrain { worker, since: None }).await
+    }
+
     async fn note_decline(&self, worker: WorkerId, why: String) -> Result<(), StoreError> {
         self.write(fleet::NoteDecline { worker, why }).await
     }
@@ -157,6 +165,14 @@ impl Store for SqliteStore {
 
     async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError> {
         read::workers(&self.readers).await
+    }
+
+    async fn worker(&self, id: WorkerId) -> Result<Option<WorkerRow>, StoreError> {
+        read::worker(&self.readers, id).await
+    }
+
+    async fn held_by(&self, worker: WorkerId) -> Result<Vec<HeldEntry>, StoreError> {
+        read::held_by(&self.readers, worker).await
     }
 
     async fn artifacts(&self, attempt: AttemptId) -> Result<Vec<ArtifactEntry>, StoreError> {

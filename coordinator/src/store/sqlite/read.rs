@@ -1,14 +1,16 @@
 //! Reads, on the read-only pool: one statement each, no transaction that outlives it.
 
-use factory_domain::{AttemptId, TaskId, Timestamp};
+use factory_domain::{AttemptId, TaskId, Timestamp, WorkerId};
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::artifact::ArtifactRow;
-use super::fleet::FleetRow;
+use super::fleet::{FleetRow, HeldRow};
 use super::rows::{self, AttemptRow, EventRow, TaskRow, to_json};
 use super::statements;
-use crate::store::{ArtifactEntry, AttemptEntry, FeedEvent, ResolveError, StoreError, TaskEntry, WorkerRow};
+use crate::store::{
+    ArtifactEntry, AttemptEntry, FeedEvent, HeldEntry, ResolveError, StoreError, TaskEntry, WorkerRow,
+};
 
 /// Digits of an id that are enough to look for it.
 const SHORTEST_PREFIX: usize = 4;
@@ -54,6 +56,18 @@ pub(super) async fn events_after(
 pub(super) async fn workers(readers: &SqlitePool) -> Result<Vec<WorkerRow>, StoreError> {
     let rows: Vec<FleetRow> = sqlx::query_as(statements::WORKERS).fetch_all(readers).await?;
     rows.into_iter().map(FleetRow::read).collect()
+}
+
+pub(super) async fn worker(readers: &SqlitePool, id: WorkerId) -> Result<Option<WorkerRow>, StoreError> {
+    let row: Option<FleetRow> =
+        sqlx::query_as(statements::WORKER).bind(&id.as_bytes()[..]).fetch_optional(readers).await?;
+    row.map(FleetRow::read).transpose()
+}
+
+pub(super) async fn held_by(readers: &SqlitePool, worker: WorkerId) -> Result<Vec<HeldEntry>, StoreError> {
+    let rows: Vec<HeldRow> =
+        sqlx::query_as(statements::HELD_BY).bind(&worker.as_bytes()[..]).fetch_all(readers).await?;
+    rows.into_iter().map(HeldRow::read).collect()
 }
 
 pub(super) async fn artifacts(

@@ -42,6 +42,13 @@ macro_rules! attempt_columns {
     };
 }
 
+macro_rules! worker_columns {
+    () => {
+        "w.*, (SELECT count(*) FROM attempts a WHERE a.worker_id = w.id
+                 AND a.state IN ('offered', 'accepted', 'running', 'unreachable')) AS busy"
+    };
+}
+
 macro_rules! event_columns {
     () => {
         "e.cursor, e.at, e.task_id, t.number, e.attempt_id, a.number AS attempt_number, e.kind, e.event, e.state,
@@ -148,6 +155,7 @@ statements! {
              WHERE q.placement_id = class.value AND q.state = 'queued'
                AND q.id NOT IN (SELECT unhex(e.value, '-') FROM json_each(?2) AS e)
              ORDER BY q.priority DESC, q.number LIMIT ?3)";
+    MAY_CLAIM = "SELECT session_id = ?2 AND draining_since IS NULL FROM workers WHERE id = ?1";
     CLAIMED =
         "SELECT t.id, t.number, t.spec, p.prompt, t.traceparent, t.attempt_id, t.attempts
          FROM json_each(?1) AS wanted
@@ -195,15 +203,21 @@ statements! {
              session_id = excluded.session_id, name = excluded.name, version = excluded.version,
              labels = excluded.labels, agents = excluded.agents, slots = excluded.slots,
              free_disk = excluded.free_disk, last_seen_at = excluded.last_seen_at";
+    DRAIN_WORKER = "UPDATE workers SET draining_since = coalesce(draining_since, ?1) WHERE id = ?2";
+    RESUME_WORKER = "UPDATE workers SET draining_since = NULL WHERE id = ?1";
     NOTE_DECLINE = "UPDATE workers SET last_decline = ?2 WHERE id = ?1";
     KEEP_ARTIFACT =
         "INSERT INTO artifacts (attempt_id, kind, name, bytes, sha256, kept_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (attempt_id, kind, name) DO UPDATE SET
              bytes = excluded.bytes, sha256 = excluded.sha256, kept_at = excluded.kept_at";
-    WORKERS =
-        "SELECT w.*, (SELECT count(*) FROM attempts a WHERE a.worker_id = w.id
-                        AND a.state IN ('offered', 'accepted', 'running', 'unreachable')) AS busy
-         FROM workers w ORDER BY w.name, w.id";
+    WORKERS = concat!("SELECT ", worker_columns!(), " FROM workers w ORDER BY w.name, w.id");
+    WORKER = concat!("SELECT ", worker_columns!(), " FROM workers w WHERE w.id = ?1");
+    HELD_BY =
+        "SELECT a.id, a.number, a.state, a.task_id, t.number AS task_number, t.spec ->> '$.title' AS title,
+                a.offered_at, a.started_at
+         FROM attempts a CROSS JOIN tasks t ON t.id = a.task_id
+         WHERE a.worker_id = ?1 AND a.state IN ('offered', 'accepted', 'running', 'unreachable')
+         ORDER BY a.offered_at, t.number";
     ARTIFACTS =
         "SELECT attempt_id, kind, name, bytes, sha256 FROM artifacts WHERE attempt_id = ?1 ORDER BY kind, name";
 
@@ -258,6 +272,7 @@ mod tests {
             (NEXT_DUE, "attempts_due"),
             (NEXT_DUE, "tasks_parked"),
             (WORKERS, "attempts_busy"),
+            (HELD_BY, "attempts_busy"),
             (LIVE_COUNT, "tasks_by_state"),
             (FULL_TERM, "attempts_due"),
             (STANDINGS, "sqlite_autoindex_tasks_1"),
