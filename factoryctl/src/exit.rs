@@ -114,6 +114,9 @@ impl CommandError {
                 Code::NotFound if status.message().contains("no task") => {
                     Some("`factoryctl status` lists the tasks")
                 }
+                Code::NotFound if status.message().contains("no worker") => {
+                    Some("`factoryctl workers` lists the workers")
+                }
                 Code::Unavailable => Some("is the coordinator still running? try again in a moment"),
                 Code::DeadlineExceeded => Some("the coordinator is slow to answer; try again"),
                 Code::Unimplemented => Some("is that a factory coordinator, and of this release?"),

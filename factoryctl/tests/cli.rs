@@ -63,6 +63,11 @@ fn each_command_shows_examples() {
         let text = stdout(&factoryctl(&[command, "--help"]));
         assert!(text.contains("Examples:\n  factoryctl "), "{command}:\n{text}");
     }
+    for command in ["show", "drain", "resume"] {
+        let text = stdout(&factoryctl(&["workers", command, "--help"]));
+        let example = format!("Examples:\n  factoryctl workers {command} ");
+        assert!(text.contains(&example), "{command}:\n{text}");
+    }
 }
 
 #[test]
@@ -71,6 +76,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["submit", "x", "--agent", "nobody"][..], "claude, command, scripted"),
         (&["status", "--state", "bogus"], "queued"),
         (&["watch"], "TASK"),
+        (&["workers", "drain"], "<WORKER>"),
         (&["submit", "x", "--timeout", "90"], "such as 90s"),
         (&["submit", "x", "--no-repo", "--base", "main"], "--base: needs a repository"),
         (&["submit", "", "--no-repo"], "PROMPT: is empty"),
@@ -108,7 +114,13 @@ fn prompts_out_of_bounds_are_refused_before_anyone_is_asked() {
 
 #[test]
 fn where_no_coordinator_answers_the_next_step_is_named() {
-    for args in [&["status"][..], &["workers"], &["submit", "x", "--no-repo"], &["watch", "1"]] {
+    for args in [
+        &["status"][..],
+        &["workers"],
+        &["workers", "drain", "x"],
+        &["submit", "x", "--no-repo"],
+        &["watch", "1"],
+    ] {
         let output = factoryctl(&[&SILENT, args].concat());
         assert_eq!(output.status.code(), Some(4), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("no coordinator answers at http://127.0.0.1:1"));

@@ -309,18 +309,45 @@ pub struct Retry {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  factoryctl workers list
-  factoryctl workers list -o jsonl | jq -r 'select(.connected).name'")]
+  factoryctl workers list -o jsonl | jq -r 'select(.connected).name'
+  factoryctl workers show anvil      what it holds, and what it says of its agents
+  factoryctl workers drain anvil     before its host is taken down: running work finishes, nothing new starts
+  factoryctl workers resume anvil")]
 pub struct Workers {
     #[command(subcommand)]
     pub command: Option<WorkersCommand>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Subcommand)]
+#[derive(Debug, Default, Subcommand)]
 pub enum WorkersCommand {
     /// List the workers: whether they are connected, how busy, what they offer
     #[default]
     List,
+    /// Show one worker in full: what it holds now, and what it says of its agents
+    #[command(after_help = "\
+Examples:
+  factoryctl workers show anvil
+  factoryctl workers show anvil -o json | jq '.attempts[].task_number'")]
+    Show(WorkerName),
+    /// Give a worker no new work; what it runs goes on
+    #[command(after_help = "\
+Examples:
+  factoryctl workers drain anvil
+  factoryctl workers show anvil      `drained` once it holds nothing any more
+
+A drain lasts until `factoryctl workers resume`, through restarts of the worker and the coordinator.")]
+    Drain(WorkerName),
+    /// End a drain: the worker is offered work again
+    #[command(after_help = "\
+Examples:
+  factoryctl workers resume anvil")]
+    Resume(WorkerName),
+}
+
+#[derive(Debug, Args)]
+pub struct WorkerName {
+    /// A worker's name, its id, or the beginning of either
+    pub worker: String,
 }
 
 /// Print a completion script for a shell

@@ -12,7 +12,10 @@ mod task_run;
 mod task_status;
 mod task_submit;
 mod task_watch;
+mod workers_drain;
 mod workers_list;
+mod workers_resume;
+mod workers_show;
 
 use factory_proto::client::Client;
 use factory_proto::v1;
@@ -39,6 +42,15 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
         Command::Retry(args) => task_retry::run(Connection::open(global).await?, console, args).await,
         Command::Workers(workers) => match workers.command.unwrap_or_default() {
             WorkersCommand::List => workers_list::run(&Connection::open(global).await?, console).await,
+            WorkersCommand::Show(args) => {
+                workers_show::run(&Connection::open(global).await?, console, args).await
+            }
+            WorkersCommand::Drain(args) => {
+                workers_drain::run(&Connection::open(global).await?, console, args).await
+            }
+            WorkersCommand::Resume(args) => {
+                workers_resume::run(&Connection::open(global).await?, console, args).await
+            }
         },
         Command::Completions(args) => shell_completions::run(console, &args),
         Command::Version => version(console),

@@ -5,11 +5,13 @@ pub mod console;
 pub mod diff;
 pub mod event;
 pub mod json;
+pub mod page;
 pub mod plain;
 pub mod summary;
 pub mod table;
 pub mod task;
 pub mod transcript;
 pub mod units;
+pub mod worker;
 
 pub use console::{Console, Format};

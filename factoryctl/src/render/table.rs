@@ -1,10 +1,11 @@
 //! Tables: columns without borders, so that they read well and cut well.
 
+use anstyle::AnsiColor;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, TableStyle};
 use factory_proto::v1;
 use factory_proto::v1::TaskState;
 
-use crate::render::{Console, plain, units};
+use crate::render::{Console, plain, units, worker};
 
 /// An empty table with `header`, as wide as the terminal allows.
 pub fn new(console: Console, header: &[&str]) -> Table {
@@ -154,11 +155,8 @@ pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
         &["WORKER", "STATE", "BUSY", "AGENTS", "LABELS", "FREE DISK", "VERSION", "SEEN", "LAST DECLINE"],
     );
     for worker in workers {
-        let connected = if worker.connected {
-            Cell::new("connected").fg(Color::Green)
-        } else {
-            Cell::new("away").fg(Color::Yellow)
-        };
+        let (state, color) = worker::state(worker);
+        let color = if color == AnsiColor::Green { Color::Green } else { Color::Yellow };
         let offered = worker.agents.iter().filter(|agent| agent.unusable_because.is_empty());
         let agents: Vec<_> =
             offered.map(|agent| format!("{} {}", agent.name, agent.version).trim_end().to_owned()).collect();
@@ -166,7 +164,7 @@ pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
         labels.sort();
         table.add_row([
             Cell::new(plain::line(&worker.name)),
-            connected,
+            Cell::new(state).fg(color),
             Cell::new(format!("{}/{}", worker.busy, worker.slots)),
             Cell::new(plain::line(&agents.join(", "))),
             Cell::new(plain::line(&labels.join(" "))),
@@ -174,6 +172,21 @@ pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
             Cell::new(plain::line(&worker.version)),
             Cell::new(units::age(worker.last_seen_at_ms, now_ms)),
             Cell::new(plain::shorten(&plain::line(&worker.last_decline), 80)),
+        ]);
+    }
+    table
+}
+
+/// What a worker holds now.
+pub fn held(console: Console, attempts: &[v1::WorkerAttempt], now_ms: i64) -> Table {
+    let mut table = new(console, &["TASK", "ATTEMPT", "STATE", "AGE", "TITLE"]);
+    for attempt in attempts {
+        table.add_row([
+            Cell::new(attempt.task_number),
+            Cell::new(attempt.number),
+            Cell::new(&attempt.state).fg(attempt_color(&attempt.state)),
+            Cell::new(units::age(attempt.offered_at_ms, now_ms)),
+            Cell::new(plain::shorten(&plain::line(&attempt.title), 60)),
         ]);
     }
     table

@@ -6,7 +6,7 @@ use factory_proto::v1;
 use factory_proto::v1::TaskState;
 
 use crate::render::console::{BOLD, DIM, style};
-use crate::render::{advice, plain, units};
+use crate::render::{advice, page, plain, units};
 
 /// Characters of why a push failed: git hints at length, and the attempt's log has it all.
 const WHY_WIDTH: usize = 200;
@@ -89,9 +89,7 @@ impl Page {
     }
 
     fn field(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            let _ = writeln!(self.0, "  {DIM}{name:<12}{DIM:#} {}", plain::line(value));
-        }
+        page::field(&mut self.0, name, value);
     }
 
     /// What is going on now.

@@ -133,6 +133,49 @@ fn workers_show_what_they_offer() {
 }
 
 #[test]
+fn a_worker_is_drained_shown_and_resumed() {
+    let factory = Factory::start();
+    let json = |args: &[&str]| -> serde_json::Value {
+        let output = factory.run(&[args, &["-o", "json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let listed = json(&["workers"]);
+    let (name, id) = (listed[0]["name"].as_str().expect("a name"), listed[0]["id"].as_str().expect("an id"));
+    assert_eq!(listed[0]["drain"], serde_json::Value::Null);
+
+    let drained = json(&["workers", "drain", name]);
+    assert_eq!((&drained["drain"], &drained["attempts"]), (&"drained".into(), &serde_json::json!([])));
+    let number = factory.submit("say hi", &["--no-repo"]);
+    assert_eq!(factory.status(&number)["waiting_for"], "the only matching workers are draining");
+    let table = text(&factory.run(&["workers"]).stdout);
+    assert!(table.contains("drained") && !table.contains("connected"), "{table}");
+    let page = text(&factory.run(&["workers", "show", &id[..13]]).stdout);
+    for part in ["drained", id, "0 of 2 taken", "scripted", "workers resume", "last seen"] {
+        assert!(page.contains(part), "{part} is missing in\n{page}");
+    }
+
+    let resumed = text(&factory.run(&["workers", "resume", id]).stdout);
+    assert_eq!(resumed, format!("{name} is offered work again\n"));
+    let watched = factory.run(&["watch", &number]);
+    assert_eq!(watched.status.code(), Some(0), "{}", text(&watched.stderr));
+}
+
+#[test]
+fn a_worker_that_is_not_there_ends_with_3() {
+    let factory = Factory::start();
+    for command in ["show", "drain", "resume"] {
+        let output = factory.run(&["workers", command, "nobody"]);
+        assert_eq!(output.status.code(), Some(3));
+        let said = text(&output.stderr);
+        assert!(
+            said.contains("there is no worker `nobody`") && said.contains("factoryctl workers"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_same_key_submits_once() {
     let factory = Factory::start();
     let options = ["--no-repo", "--idempotency-key", "k"];

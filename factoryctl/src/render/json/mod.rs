@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 pub use report::{CommitView, DiffStatView, ReportView};
 pub use stream::{EndedView, EventView, LogLineView, stream_name};
 pub use task::{ArtifactView, AttemptView, SubmittedView, TaskInFull, TaskView};
-pub use worker::WorkerView;
+pub use worker::{WorkerInFull, WorkerView};
 
 fn some(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)

@@ -14,6 +14,10 @@ pub struct WorkerView<'a> {
     pub name: &'a str,
     pub version: &'a str,
     pub connected: bool,
+    /// `draining` or `drained`; null: it takes what it is offered.
+    pub drain: Option<&'static str>,
+    /// When someone asked for the drain.
+    pub draining_since: Option<String>,
     pub slots: u32,
     pub busy: u32,
     /// Offered: name and version.
@@ -36,6 +40,8 @@ impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
             name: &worker.name,
             version: &worker.version,
             connected: worker.connected,
+            drain: drain(worker.drain()),
+            draining_since: rfc3339(worker.draining_since_ms),
             slots: worker.slots,
             busy: worker.busy,
             agents: said(worker, |agent| agent.unusable_because.is_empty().then_some(agent.version.as_str())),
@@ -47,6 +53,55 @@ impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
             last_seen_at: rfc3339(worker.last_seen_at_ms),
             last_decline: some(&worker.last_decline),
         }
+    }
+}
+
+/// A worker with what it holds now.
+#[derive(Debug, Serialize)]
+pub struct WorkerInFull<'a> {
+    #[serde(flatten)]
+    worker: WorkerView<'a>,
+    attempts: Vec<WorkerAttemptView<'a>>,
+}
+
+impl<'a> WorkerInFull<'a> {
+    pub fn new(worker: &'a v1::Worker, attempts: &'a [v1::WorkerAttempt]) -> Self {
+        Self { worker: worker.into(), attempts: attempts.iter().map(Into::into).collect() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct WorkerAttemptView<'a> {
+    id: &'a str,
+    number: u32,
+    state: &'a str,
+    task_id: &'a str,
+    task_number: u64,
+    title: &'a str,
+    offered_at: Option<String>,
+    started_at: Option<String>,
+}
+
+impl<'a> From<&'a v1::WorkerAttempt> for WorkerAttemptView<'a> {
+    fn from(attempt: &'a v1::WorkerAttempt) -> Self {
+        Self {
+            id: &attempt.id,
+            number: attempt.number,
+            state: &attempt.state,
+            task_id: &attempt.task_id,
+            task_number: attempt.task_number,
+            title: &attempt.title,
+            offered_at: rfc3339(attempt.offered_at_ms),
+            started_at: rfc3339(attempt.started_at_ms),
+        }
+    }
+}
+
+fn drain(state: v1::DrainState) -> Option<&'static str> {
+    match state {
+        v1::DrainState::Unspecified => None,
+        v1::DrainState::Draining => Some("draining"),
+        v1::DrainState::Drained => Some("drained"),
     }
 }
 
