@@ -3,6 +3,7 @@
 mod alone;
 mod bad_input;
 mod claude;
+mod drain;
 mod fleet;
 mod messages_api;
 mod served;

@@ -121,6 +121,11 @@ impl Worker {
         self.root().join(Path::new("workspaces")).join(attempt)
     }
 
+    /// What it said when it was ready.
+    pub fn ready_line(&self) -> &str {
+        self.daemon.ready_line()
+    }
+
     pub fn log(&self) -> String {
         self.daemon.log()
     }
