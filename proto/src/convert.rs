@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use factory_domain::{
-    AttemptId, Commit, Deliver, Delivery, DiffStat, Failure, Leftovers, Outcome, ParkReason, Report,
-    SessionId, SpecDraft, TaskId, TaskSpec, TaskState, Usage, Violation, WorkerId,
+    AttemptId, Commit, Deliver, Delivery, DiffStat, Failure, Leftovers, Outcome, Report, SessionId,
+    SpecDraft, TaskId, TaskSpec, TaskState, Timestamp, Usage, Violation, WorkerId,
 };
 
 use crate::v1;
@@ -174,7 +174,7 @@ impl v1::TaskState {
 pub fn failure_of(state: &TaskState) -> Option<v1::Failure> {
     match state {
         TaskState::Failed { failure, .. } => Some(failure.clone().into()),
-        TaskState::Parked { why: ParkReason::Backoff { failure }, .. } => Some(failure.clone().into()),
+        TaskState::Parked { why, .. } => Some(why.failure().clone().into()),
         _ => None,
     }
 }
@@ -197,14 +197,15 @@ impl TryFrom<v1::Failure> for Failure {
 
 impl From<Report> for v1::Report {
     fn from(report: Report) -> Self {
-        let (outcome, failure) = match report.outcome {
-            Outcome::Succeeded => (v1::OutcomeKind::Succeeded, None),
-            Outcome::Failed { failure } => (v1::OutcomeKind::Failed, Some(failure.into())),
-            Outcome::Cancelled => (v1::OutcomeKind::Cancelled, None),
+        let (outcome, failure, until) = match report.outcome {
+            Outcome::Succeeded => (v1::OutcomeKind::Succeeded, None, None),
+            Outcome::Failed { failure } => (v1::OutcomeKind::Failed, Some(failure), None),
+            Outcome::Limited { failure, until } => (v1::OutcomeKind::Failed, Some(failure), Some(until)),
+            Outcome::Cancelled => (v1::OutcomeKind::Cancelled, None, None),
         };
         Self {
             outcome: outcome.into(),
-            failure,
+            failure: failure.map(Into::into),
             result_text: report.result_text,
             usage: Some(report.usage.into()),
             agent_session: report.agent_session.unwrap_or_default(),
@@ -229,6 +230,7 @@ impl From<Report> for v1::Report {
                 Delivery::Bundled { why } => v1::Delivery { kind: v1::DeliveryKind::Bundled.into(), why },
             }),
             log_records: report.log_records,
+            limited_until_ms: until.map(Timestamp::as_millis),
         }
     }
 }
@@ -242,8 +244,11 @@ impl TryFrom<v1::Report> for Report {
             v1::OutcomeKind::Succeeded => Outcome::Succeeded,
             v1::OutcomeKind::Cancelled => Outcome::Cancelled,
             v1::OutcomeKind::Failed => {
-                let failure = report.failure.ok_or(InvalidMessage::Missing("report.failure"))?;
-                Outcome::Failed { failure: failure.try_into()? }
+                let failure = report.failure.ok_or(InvalidMessage::Missing("report.failure"))?.try_into()?;
+                match report.limited_until_ms.map(Timestamp::from_millis) {
+                    Some(until) => Outcome::Limited { failure, until },
+                    None => Outcome::Failed { failure },
+                }
             }
         };
         let branch = some(report.branch)
@@ -329,7 +334,11 @@ mod tests {
             log_records: 9,
         };
         let wire = v1::Report::from(report.clone());
-        assert_eq!(Report::try_from(wire), Ok(report));
+        assert_eq!(Report::try_from(wire), Ok(report.clone()));
+        let failure = Failure { reason: factory_domain::FailureReason::UsageLimit, message: "429".into() };
+        let outcome = Outcome::Limited { failure, until: Timestamp::from_millis(1_900_000_000_000) };
+        let limited = Report { outcome, ..report };
+        assert_eq!(Report::try_from(v1::Report::from(limited.clone())), Ok(limited));
     }
 
     #[test]

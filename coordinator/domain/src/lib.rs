@@ -27,7 +27,7 @@ pub use label::Labels;
 pub use lease::{Contact, Lease, LeaseTerms};
 pub use refname::{BranchName, RevisionName};
 pub use repo::RepoSource;
-pub use retry::{Backoff, RetryPolicy, Tally};
+pub use retry::{Backoff, LONGEST_USAGE_LIMIT, MAX_USAGE_LIMITS, RetryPolicy, Tally};
 pub use schedule::{Capacity, Requirements};
 pub use spec::{Deliver, Leftovers, SpecDraft, TaskSpec, Violation};
 pub use task::{Event, Failure, FailureReason, Outcome, ParkReason, ReturnReason, TaskState};

@@ -16,7 +16,16 @@ pub struct Tally {
     pub agent_failures: u32,
     /// Failures of the factory's own, bounded by `max_infrastructure_failures`.
     pub infrastructure_failures: u32,
+    /// Attempts that a usage limit ended, bounded by [`MAX_USAGE_LIMITS`].
+    pub usage_limits: u32,
 }
+
+/// No limit's reset is waited for longer: the longest there is, a week's, and a day for clocks
+/// that disagree. What names a later time is not believed.
+pub const LONGEST_USAGE_LIMIT: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+
+/// Usage limits after which a task is given up: a reset that frees nothing so often is none.
+pub const MAX_USAGE_LIMITS: u32 = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -79,10 +88,32 @@ impl RetryPolicy {
         if count >= limit {
             return Verdict::GiveUp;
         }
-        // An attempt's id ends in random bits: jitter without a generator in the domain.
-        let (_, seed) = attempt.as_uuid().as_u64_pair();
-        Verdict::RetryAt(now.after(self.backoff.pause(count, seed)))
+        Verdict::RetryAt(now.after(self.backoff.pause(count, jitter(attempt))))
     }
+
+    /// Counts a usage limit that is reset at `until` into `tally` and says what follows: the next try
+    /// is then, but after no shorter a pause than a failure's, so that a reset already past is not hammered.
+    pub fn judge_limit(
+        &self,
+        tally: &mut Tally,
+        attempt: AttemptId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Verdict {
+        tally.usage_limits += 1;
+        if tally.usage_limits >= MAX_USAGE_LIMITS {
+            return Verdict::GiveUp;
+        }
+        let latest = now.after(LONGEST_USAGE_LIMIT);
+        let earliest = now.after(self.backoff.pause(tally.usage_limits, jitter(attempt))).min(latest);
+        Verdict::RetryAt(until.clamp(earliest, latest))
+    }
+}
+
+/// An attempt's id ends in random bits: jitter without a generator in the domain.
+fn jitter(attempt: AttemptId) -> u64 {
+    let (_, seed) = attempt.as_uuid().as_u64_pair();
+    seed
 }
 
 #[cfg(test)]

@@ -76,6 +76,17 @@ impl TaskState {
 pub enum ParkReason {
     /// The pause before the next try, after this failure.
     Backoff { failure: Failure },
+    /// The account behind the agent gives nothing more until its limit is reset.
+    UsageLimit { failure: Failure },
+}
+
+impl ParkReason {
+    /// What ended the attempt before.
+    pub const fn failure(&self) -> &Failure {
+        match self {
+            Self::Backoff { failure } | Self::UsageLimit { failure } => failure,
+        }
+    }
 }
 
 /// Why an attempt, and with the last of them its task, failed.
@@ -101,6 +112,7 @@ pub enum FailureReason {
     ApiError,
     /// The agent's login or key was refused.
     AuthFailed,
+    /// The account behind the agent gives nothing more for now.
     UsageLimit,
     TimeoutTotal,
     TimeoutIdle,
@@ -213,6 +225,12 @@ pub enum Outcome {
     Succeeded,
     Failed {
         failure: Failure,
+    },
+    /// The account behind the agent reached a usage or rate limit. Trying again before
+    /// `until` cannot help; trying again then costs the task nothing.
+    Limited {
+        failure: Failure,
+        until: Timestamp,
     },
     /// The agent was ended because that was asked for.
     Cancelled,

@@ -151,11 +151,14 @@ fn ended(standing: &Standing, attempt: AttemptId, outcome: &Outcome, now: Timest
         Outcome::Cancelled if cancelling => {
             standing.moved(Cancelled).attempt(attempt, AttemptState::Cancelled)
         }
-        Outcome::Failed { .. } if cancelling => {
+        Outcome::Failed { .. } | Outcome::Limited { .. } if cancelling => {
             standing.moved(Cancelled).attempt(attempt, AttemptState::Failed)
         }
         Outcome::Failed { failure } => {
             failed(standing, attempt, failure, now).attempt(attempt, AttemptState::Failed)
+        }
+        Outcome::Limited { failure, until } => {
+            limited(standing, attempt, failure, *until, now).attempt(attempt, AttemptState::Failed)
         }
         // Ended by the worker though nobody asked the coordinator: its shutdown.
         Outcome::Cancelled => {
@@ -172,15 +175,29 @@ fn ended(standing: &Standing, attempt: AttemptId, outcome: &Outcome, now: Timest
 fn failed(standing: &Standing, attempt: AttemptId, failure: &Failure, now: Timestamp) -> Decision {
     let mut tally = standing.tally;
     let verdict = standing.policy.judge(&mut tally, attempt, failure, now);
-    let mut decision = match verdict {
-        Verdict::RetryAt(until) => {
-            let why = ParkReason::Backoff { failure: failure.clone() };
-            standing.moved(Parked { until, why }).with(Effect::WakeAt(until))
-        }
-        Verdict::GiveUp => standing.moved(Failed { attempt, failure: failure.clone() }),
-    };
-    decision.tally = tally;
-    decision
+    let why = ParkReason::Backoff { failure: failure.clone() };
+    Decision { tally, ..followed(standing, attempt, verdict, why) }
+}
+
+/// The account's limit is nobody's failure: it is waited out.
+fn limited(
+    standing: &Standing,
+    attempt: AttemptId,
+    failure: &Failure,
+    until: Timestamp,
+    now: Timestamp,
+) -> Decision {
+    let mut tally = standing.tally;
+    let verdict = standing.policy.judge_limit(&mut tally, attempt, until, now);
+    let why = ParkReason::UsageLimit { failure: failure.clone() };
+    Decision { tally, ..followed(standing, attempt, verdict, why) }
+}
+
+fn followed(standing: &Standing, attempt: AttemptId, verdict: Verdict, why: ParkReason) -> Decision {
+    match verdict {
+        Verdict::RetryAt(until) => standing.moved(Parked { until, why }).with(Effect::WakeAt(until)),
+        Verdict::GiveUp => standing.moved(Failed { attempt, failure: why.failure().clone() }),
+    }
 }
 
 fn with_contact(state: &TaskState, contact: Contact) -> TaskState {

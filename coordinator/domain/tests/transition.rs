@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use factory_domain::{
-    AttemptId, AttemptState, Backoff, Contact, Event, Failure, FailureReason, Outcome, RetryPolicy,
-    ReturnReason, Standing, Tally, TaskState, Timestamp, WorkerId, transition,
+    AttemptId, AttemptState, Backoff, Contact, Event, Failure, FailureReason, LONGEST_USAGE_LIMIT,
+    MAX_USAGE_LIMITS, Outcome, ParkReason, RetryPolicy, ReturnReason, Standing, Tally, TaskState, Timestamp,
+    WorkerId, transition,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -29,7 +30,14 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Succeeded),
         Just(Outcome::Cancelled),
         failure().prop_map(|failure| Outcome::Failed { failure }),
+        any::<i64>().prop_map(limited_until),
     ]
+}
+
+/// The worker's word on the reset may be anything.
+fn limited_until(millis: i64) -> Outcome {
+    let failure = Failure { reason: FailureReason::UsageLimit, message: "it is used up".into() };
+    Outcome::Limited { failure, until: Timestamp::from_millis(millis) }
 }
 
 /// Events about four attempts, so that most are about a wrong one.
@@ -117,6 +125,14 @@ proptest! {
             prop_assert!(results_accepted <= 1);
             prop_assert!(standing.tally.agent_failures <= max_attempts);
             prop_assert!(standing.tally.infrastructure_failures <= 5);
+            prop_assert!(standing.tally.usage_limits <= MAX_USAGE_LIMITS);
+            if let TaskState::Parked { until, .. } = standing.state {
+                prop_assert!(until >= now && until <= now.after(LONGEST_USAGE_LIMIT), "{until} from {now}");
+            }
+            if let Event::Ended { outcome: Outcome::Limited { .. }, .. } = event {
+                let failures = |tally: Tally| (tally.agent_failures, tally.infrastructure_failures);
+                prop_assert_eq!(failures(standing.tally), failures(before.tally), "a limit is no failure");
+            }
         }
     }
 
@@ -149,4 +165,52 @@ fn a_declined_offer_costs_nothing() {
     }
     assert_eq!(standing.state, TaskState::Queued);
     assert_eq!((standing.tally.agent_failures, standing.tally.infrastructure_failures), (0, 0));
+}
+
+/// Takes the only try of a task to where its agent runs, and ends it.
+fn run_into_limit(standing: &Standing, n: u8, reset: i64, now: Timestamp) -> Standing {
+    let id = attempt(n);
+    let events = [
+        Event::Offered { attempt: id, worker: worker() },
+        Event::Accepted { attempt: id },
+        Event::Started { attempt: id },
+        Event::Ended { attempt: id, outcome: limited_until(reset) },
+    ];
+    events.iter().fold(standing.clone(), |standing, event| follow(&standing, event, now))
+}
+
+fn follow(standing: &Standing, event: &Event, now: Timestamp) -> Standing {
+    let decision = transition(standing, event, now).expect("accepted");
+    Standing { state: decision.state, tally: decision.tally, policy: standing.policy }
+}
+
+#[test]
+fn a_usage_limit_is_waited_out_at_no_cost() {
+    let (now, reset) = (Timestamp::from_millis(1_000), Timestamp::from_millis(3_600_000));
+    let parked = run_into_limit(&fresh(1), 0, reset.as_millis(), now);
+    let TaskState::Parked { until, why: ParkReason::UsageLimit { failure } } = &parked.state else {
+        panic!("{:?}", parked.state)
+    };
+    assert_eq!((*until, failure.reason), (reset, FailureReason::UsageLimit));
+    assert_eq!((parked.tally.agent_failures, parked.tally.infrastructure_failures), (0, 0));
+    assert!(transition(&parked, &Event::Woken, Timestamp::from_millis(3_599_999)).is_err(), "too early");
+    assert_eq!(follow(&parked, &Event::Woken, reset).state, TaskState::Queued);
+}
+
+#[test]
+fn a_reset_that_frees_nothing_is_given_up_in_the_end() {
+    let mut standing = fresh(1);
+    let mut now = Timestamp::from_millis(0);
+    for n in 0..20 {
+        // The reset is always past already, by a clock that is wrong.
+        standing = run_into_limit(&standing, n, 0, now);
+        if let TaskState::Parked { until, .. } = standing.state {
+            assert!(until > now, "a pause comes in between");
+            now = until;
+            standing = follow(&standing, &Event::Woken, now);
+        }
+    }
+    assert!(matches!(&standing.state, TaskState::Failed { failure, .. }
+        if failure.reason == FailureReason::UsageLimit));
+    assert_eq!(standing.tally.usage_limits, MAX_USAGE_LIMITS);
 }

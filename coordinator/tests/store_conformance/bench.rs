@@ -165,6 +165,12 @@ pub fn failed(reason: FailureReason) -> Outcome {
     Outcome::Failed { failure: Failure { reason, message: "it broke".into() } }
 }
 
+/// A usage limit that is reset so many seconds into the test's time.
+pub fn limited_until(seconds: u64) -> Outcome {
+    let failure = Failure { reason: FailureReason::UsageLimit, message: "429".into() };
+    Outcome::Limited { failure, until: at(seconds) }
+}
+
 /// The task's state by name.
 pub async fn state(store: &dyn Store, task: TaskId) -> &'static str {
     store.task(task).await.expect("read").expect("the task").state.name()

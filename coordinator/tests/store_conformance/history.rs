@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 
-use crate::bench::{Worker, at, draft, failed, new_task};
+use crate::bench::{Worker, at, draft, failed, limited_until, new_task};
 
 const WORKERS: usize = 2;
 const MAX_ATTEMPTS: u32 = 2;
@@ -40,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
     let outcome = prop_oneof![
         Just(Outcome::Succeeded),
         Just(Outcome::Cancelled),
+        (0..10_000u64).prop_map(limited_until),
         prop::sample::select(FailureReason::ALL.to_vec()).prop_map(failed),
     ];
     prop_oneof![
@@ -225,16 +226,18 @@ async fn the_feed_tells_it_all(database: &mut SqliteConnection) {
         assert_eq!(decided.state, serde_json::from_str::<TaskState>(&state).expect("a state"));
         *standing = Standing { state: decided.state, tally: decided.tally, policy };
     }
-    let rows: Vec<(Vec<u8>, String, u32, u32, u32)> = sqlx::query_as(
-        "SELECT id, state, attempts, agent_failures, infrastructure_failures FROM tasks ORDER BY number",
+    let rows: Vec<(Vec<u8>, String, u32, u32, u32, u32)> = sqlx::query_as(
+        "SELECT id, state, attempts, agent_failures, infrastructure_failures, usage_limits
+         FROM tasks ORDER BY number",
     )
     .fetch_all(&mut *database)
     .await
     .expect("read");
     assert_eq!(rows.len(), told.len());
-    for (task, state, attempts, agent_failures, infrastructure_failures) in rows {
+    for (task, state, attempts, agent_failures, infrastructure_failures, usage_limits) in rows {
         let standing = &told[&task];
         assert_eq!(standing.state.name(), state);
-        assert_eq!(standing.tally, Tally { attempts, agent_failures, infrastructure_failures });
+        let tally = Tally { attempts, agent_failures, infrastructure_failures, usage_limits };
+        assert_eq!(standing.tally, tally);
     }
 }

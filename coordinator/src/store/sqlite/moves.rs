@@ -233,6 +233,7 @@ struct TaskMoved {
     attempts: u32,
     agent_failures: u32,
     infrastructure_failures: u32,
+    usage_limits: u32,
     because_due: bool,
 }
 
@@ -260,6 +261,7 @@ impl TaskMoved {
             attempts: tally.attempts,
             agent_failures: tally.agent_failures,
             infrastructure_failures: tally.infrastructure_failures,
+            usage_limits: tally.usage_limits,
             because_due: one.because_due,
         }
     }

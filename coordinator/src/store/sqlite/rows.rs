@@ -58,6 +58,7 @@ pub(super) struct StateColumns {
     attempts: u32,
     agent_failures: u32,
     infrastructure_failures: u32,
+    usage_limits: u32,
 }
 
 impl StateColumns {
@@ -66,6 +67,7 @@ impl StateColumns {
             attempts: self.attempts,
             agent_failures: self.agent_failures,
             infrastructure_failures: self.infrastructure_failures,
+            usage_limits: self.usage_limits,
         }
     }
 
@@ -239,12 +241,9 @@ impl EventRow {
 fn detail(event: &Event, state: &TaskState) -> Option<String> {
     match (event, state) {
         (Event::Returned { why, .. }, _) => Some(why_returned(why)),
-        (Event::Ended { outcome: Outcome::Failed { failure }, .. }, _)
-        | (
-            _,
-            TaskState::Failed { failure, .. }
-            | TaskState::Parked { why: ParkReason::Backoff { failure }, .. },
-        ) => Some(failure.to_string()),
+        (Event::Ended { outcome: Outcome::Failed { failure } | Outcome::Limited { failure, .. }, .. }, _)
+        | (_, TaskState::Failed { failure, .. }) => Some(failure.to_string()),
+        (_, TaskState::Parked { why, .. }) => Some(why.failure().to_string()),
         _ => None,
     }
 }

@@ -19,8 +19,8 @@ macro_rules! statements {
 macro_rules! task_columns {
     () => {
         "t.id, t.number, t.spec, t.state, t.attempt_id, t.wake_at, t.parked_because, t.failure,
-         t.attempts, t.agent_failures, t.infrastructure_failures, t.submitted_at, t.updated_at, t.ended_at,
-         t.retry_of,
+         t.attempts, t.agent_failures, t.infrastructure_failures, t.usage_limits,
+         t.submitted_at, t.updated_at, t.ended_at, t.retry_of,
          (SELECT r.id FROM tasks r WHERE r.retry_of = t.id ORDER BY r.number DESC LIMIT 1) AS retried_as,
          a.worker_id, a.state AS attempt_state, a.unreachable_since, a.report, w.name AS worker_name"
     };
@@ -109,6 +109,7 @@ statements! {
     STANDINGS =
         "SELECT t.id, t.number, t.spec ->> '$.max_attempts' AS max_attempts, t.state, t.attempt_id, t.wake_at,
                 t.parked_because, t.failure, t.attempts, t.agent_failures, t.infrastructure_failures,
+                t.usage_limits,
                 a.worker_id, a.state AS attempt_state, a.unreachable_since
          FROM json_each(?1) AS wanted
          CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
@@ -137,7 +138,8 @@ statements! {
              wake_at = m.value ->> '$.wake_at', parked_because = m.value ->> '$.parked_because',
              failure = m.value ->> '$.failure', ended_at = m.value ->> '$.ended_at',
              attempts = m.value ->> '$.attempts', agent_failures = m.value ->> '$.agent_failures',
-             infrastructure_failures = m.value ->> '$.infrastructure_failures', updated_at = ?2
+             infrastructure_failures = m.value ->> '$.infrastructure_failures',
+             usage_limits = m.value ->> '$.usage_limits', updated_at = ?2
          FROM json_each(?1) AS m
          WHERE tasks.id = unhex(m.value ->> '$.id', '-')
            AND tasks.state = m.value ->> '$.from'
