@@ -12,7 +12,7 @@ use factory_domain::Labels;
 use factory_proto::client::{DEFAULT_URL, Token};
 use serde::Deserialize;
 
-use crate::agents::AgentsConfig;
+use crate::agents::{AgentsConfig, DEFAULT_LIMIT_PAUSE};
 use crate::environment::Environment;
 use crate::shim::ShimProgram;
 
@@ -60,7 +60,12 @@ impl WorkerConfig {
             slots: default_slots(),
             min_free_disk: DEFAULT_MIN_FREE_DISK,
             kill_grace: DEFAULT_KILL_GRACE,
-            agents: AgentsConfig { claude: None, scripted, environment: Environment::capture(Vec::new()) },
+            agents: AgentsConfig {
+                claude: None,
+                scripted,
+                environment: Environment::capture(Vec::new()),
+                limit_pause: DEFAULT_LIMIT_PAUSE,
+            },
             shim,
         }
     }
@@ -115,6 +120,9 @@ pub struct Flags {
     /// Milliseconds from asking an agent to end to killing it [default: 10000]
     #[arg(long, value_name = "MS")]
     pub kill_grace_ms: Option<u64>,
+    /// Milliseconds to wait out a usage limit that does not say when it is reset [default: 300000]
+    #[arg(long, value_name = "MS")]
+    pub limit_pause_ms: Option<u64>,
     /// Settings in TOML [env: FACTORY_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -136,6 +144,7 @@ struct FileConfig {
     min_free_disk: Option<String>,
     token_file: Option<PathBuf>,
     kill_grace_ms: Option<u64>,
+    limit_pause_ms: Option<u64>,
     log_format: Option<LogFormat>,
     agents: FileAgents,
 }
@@ -188,6 +197,9 @@ pub fn load(
     }
     if let Some(grace) = flags.kill_grace_ms.or(file.kill_grace_ms) {
         config.kill_grace = Duration::from_millis(grace);
+    }
+    if let Some(pause) = flags.limit_pause_ms.or(file.limit_pause_ms) {
+        config.agents.limit_pause = Duration::from_millis(pause);
     }
     config.agents.claude = layers.path("FACTORY_CLAUDE_BIN").or(file.agents.claude.path);
     config.agents.environment = Environment::capture(layers.pass_env(file.pass_env, flags.pass_env));

@@ -247,7 +247,7 @@ impl Refusal {
 
 /// What can be known before any work is done.
 fn check(shared: &Shared, assignment: &Assignment) -> Result<(), Refusal> {
-    if let Err(why) = shared.crew.find(assignment.spec.agent) {
+    if let Err(why) = shared.crew.offers(assignment.spec.agent) {
         return Err(Refusal::new(why));
     }
     let (free, floor) = (shared.free_disk(), shared.config.min_free_disk);

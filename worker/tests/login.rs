@@ -6,8 +6,8 @@
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 
-use factory_worker::agents::Agent;
 use factory_worker::agents::claude::Claude;
+use factory_worker::agents::{Agent, DEFAULT_LIMIT_PAUSE};
 use factory_worker::environment::Environment;
 
 fn environment(vars: &[(&str, &str)]) -> Environment {
@@ -26,6 +26,7 @@ async fn a_login_is_looked_for_before_the_agent_is_offered() {
         Claude::new(
             None,
             environment(&[("HOME", home_path), ("PATH", home_path), ("ANTHROPIC_API_KEY", key)]),
+            DEFAULT_LIMIT_PAUSE,
         )
     };
 
@@ -42,8 +43,14 @@ async fn a_login_is_looked_for_before_the_agent_is_offered() {
     let shared = agent("").probe().await.unwrap();
     assert!(shared.warning.is_some_and(|warning| warning.contains(".credentials.json")));
 
-    let missing = Claude::new(None, environment(&[("PATH", "/nowhere")])).probe().await.unwrap_err();
+    let missing = Claude::new(None, environment(&[("PATH", "/nowhere")]), DEFAULT_LIMIT_PAUSE)
+        .probe()
+        .await
+        .unwrap_err();
     assert!(missing.to_string().contains("not on PATH"), "{missing}");
-    let misnamed = Claude::new(Some("/nowhere/claude".into()), environment(&[])).probe().await.unwrap_err();
+    let misnamed = Claude::new(Some("/nowhere/claude".into()), environment(&[]), DEFAULT_LIMIT_PAUSE)
+        .probe()
+        .await
+        .unwrap_err();
     assert_eq!(misnamed.to_string(), "there is no `claude` at /nowhere/claude");
 }

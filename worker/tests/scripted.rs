@@ -5,9 +5,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use factory_domain::{AgentKind, AttemptId, Outcome, SpecDraft, TaskId};
+use factory_domain::{AgentKind, AttemptId, Outcome, SpecDraft, TaskId, Timestamp};
 use factory_worker::agents::{self, AgentsConfig, Conclusion, Job};
 use factory_worker::environment::Environment;
 use factory_worker::shim::{self, ShimProgram};
@@ -32,12 +32,18 @@ fn environment(home: &Path) -> Environment {
     Environment::from_vars(vars, Vec::new())
 }
 
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::default().after(since)
+}
+
 async fn run(workspace: &Path, attempt_number: u32, prompt: &str) -> Conclusion {
     let root = tempfile::tempdir().unwrap();
     let config = AgentsConfig {
         claude: None,
         scripted: vec![WORKER.into(), "scripted-agent".into()],
         environment: environment(root.path()),
+        limit_pause: agents::DEFAULT_LIMIT_PAUSE,
     };
     let agent = agents::all(&config).into_iter().find(|agent| agent.kind() == AgentKind::Scripted).unwrap();
     agent.probe().await.unwrap();
@@ -61,7 +67,7 @@ async fn run(workspace: &Path, attempt_number: u32, prompt: &str) -> Conclusion 
     for record in RecordReader::open(&spool.records_path(), 0).unwrap().read_batch(usize::MAX).unwrap() {
         transcript.record(record.stream(), &record.data);
     }
-    let conclusion = transcript.conclude(&exit);
+    let conclusion = transcript.conclude(&exit, now());
     assert_eq!(conclusion.agent_session, Some(job.session.to_string()));
     conclusion
 }
@@ -92,6 +98,18 @@ async fn it_fails_as_told_and_only_when_told() {
     assert!(!workspace.path().join("final.txt").exists());
     assert_eq!(run(workspace.path(), 2, prompt).await.outcome, Outcome::Succeeded);
     assert!(workspace.path().join("final.txt").exists());
+}
+
+#[tokio::test]
+async fn it_meets_a_limit_as_told_and_only_once() {
+    let workspace = tempfile::tempdir().unwrap();
+    let earliest = now().after(Duration::from_secs(60));
+    let Outcome::Limited { failure, until } = run(workspace.path(), 1, "limit-once 60").await.outcome else {
+        panic!("it was limited")
+    };
+    assert!(until >= earliest && until <= now().after(Duration::from_secs(61)), "{until}");
+    assert!(failure.message.contains("The limit five_hour resets at"), "{failure}");
+    assert_eq!(run(workspace.path(), 2, "limit-once 60").await.outcome, Outcome::Succeeded);
 }
 
 #[tokio::test]

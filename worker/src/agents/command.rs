@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use async_trait::async_trait;
-use factory_domain::{AgentKind, Failure, FailureReason, Outcome, Usage};
+use factory_domain::{AgentKind, Failure, FailureReason, Outcome, Timestamp, Usage};
 use factory_proto::v1::LogStream;
 
 use super::tail::Tail;
@@ -83,7 +83,7 @@ impl Transcript for CommandTranscript {
         None
     }
 
-    fn conclude(self: Box<Self>, exit: &Exit) -> Conclusion {
+    fn conclude(self: Box<Self>, exit: &Exit, _: Timestamp) -> Conclusion {
         let outcome = match (exit.failure(), exit.code) {
             (Some(failure), _) => Outcome::Failed { failure },
             (None, Some(0)) => Outcome::Succeeded,
@@ -127,7 +127,7 @@ mod tests {
             let mut transcript = agent().transcript(&job("x"));
             transcript.record(LogStream::Stdout, b"42 tests");
             transcript.record(LogStream::Stderr, b"no rule to make target");
-            transcript.conclude(&exit)
+            transcript.conclude(&exit, Timestamp::default())
         };
         let ended = |code| Exit { code: Some(code), ..Exit::default() };
         let done = conclude(ended(0));

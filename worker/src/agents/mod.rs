@@ -16,9 +16,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use factory_domain::{AgentKind, AttemptId, Failure, Outcome, TaskId, TaskSpec, Usage};
+use factory_domain::{AgentKind, AttemptId, Failure, Outcome, TaskId, TaskSpec, Timestamp, Usage};
 use factory_proto::v1::LogStream;
 use uuid::Uuid;
 
@@ -99,9 +100,9 @@ pub trait Transcript: Send {
     /// Something was seen that cannot get better: end the agent now, and this is why.
     fn give_up(&self) -> Option<Failure>;
 
-    /// The verdict, once the process has ended. An agent that was stopped before it
+    /// The verdict, once the process has ended, at `now`. An agent that was stopped before it
     /// was done comes out as [`Outcome::Cancelled`]; who stopped it knows the true reason.
-    fn conclude(self: Box<Self>, exit: &Exit) -> Conclusion;
+    fn conclude(self: Box<Self>, exit: &Exit, now: Timestamp) -> Conclusion;
 }
 
 /// What came of an agent's run.
@@ -123,14 +124,19 @@ pub struct AgentsConfig {
     pub scripted: Vec<OsString>,
     /// What agents' environments are made from.
     pub environment: Environment,
+    /// How long a usage limit is waited out where the agent does not say when it is reset.
+    pub limit_pause: Duration,
 }
+
+/// For [`AgentsConfig::limit_pause`]: a key's limits are counted by the minute.
+pub const DEFAULT_LIMIT_PAUSE: Duration = Duration::from_secs(300);
 
 /// Every agent there is, found on this host or not.
 pub fn all(config: &AgentsConfig) -> Vec<Arc<dyn Agent>> {
     let environment = || config.environment.clone();
     vec![
-        Arc::new(claude::Claude::new(config.claude.clone(), environment())),
+        Arc::new(claude::Claude::new(config.claude.clone(), environment(), config.limit_pause)),
         Arc::new(command::Command::new(environment())),
-        Arc::new(scripted::Scripted::new(config.scripted.clone(), environment())),
+        Arc::new(scripted::Scripted::new(config.scripted.clone(), environment(), config.limit_pause)),
     ]
 }

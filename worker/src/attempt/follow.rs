@@ -85,7 +85,7 @@ impl Work {
     }
 
     fn conclude(&mut self, exit: &Exit, transcript: Box<dyn Transcript>) -> Input {
-        let conclusion = transcript.conclude(exit);
+        let conclusion = transcript.conclude(exit, now());
         let verdict = match exit.failure() {
             Some(failure) => Outcome::Failed { failure },
             None => conclusion.outcome.clone(),

@@ -6,6 +6,7 @@ use factory_domain::{Deliver, Delivery, Failure, FailureReason, Outcome, Report}
 
 use super::assignment::{Place, Progress};
 use super::machine::Input;
+use super::now;
 use super::run::{Work, worker_error};
 use crate::delivery;
 use crate::git::without_credentials;
@@ -127,10 +128,7 @@ impl Work {
     /// Puts the report on disk, trying for as long as it takes: an end nobody hears of is none.
     pub async fn write_report(&mut self, outcome: Outcome) {
         self.sweep().await;
-        if matches!(&outcome, Outcome::Failed { failure } if failure.reason == FailureReason::AuthFailed) {
-            // The next task should not be given to an agent that is not let in.
-            self.host.crew.look_again(self.assignment.spec.agent).await;
-        }
+        self.tell_crew(&outcome).await;
         let mut pauses = crate::uplink::pauses();
         loop {
             let written = match self.journal().await {
@@ -143,6 +141,18 @@ impl Work {
             let Err(error) = written else { return };
             tracing::error!(%error, "the report cannot be written; trying again");
             tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+        }
+    }
+
+    /// Before anyone hears of the end: the next task should not be given to an agent that gets no answer.
+    async fn tell_crew(&self, outcome: &Outcome) {
+        let (crew, agent) = (&self.host.crew, self.assignment.spec.agent);
+        match outcome {
+            Outcome::Failed { failure } if failure.reason == FailureReason::AuthFailed => {
+                crew.look_again(agent).await;
+            }
+            Outcome::Limited { until, .. } => crew.hold_back(agent, *until, now()),
+            _ => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod coordinator;
 mod daemon;
 mod lease;
+mod limit;
 mod telling;
 mod work;
 

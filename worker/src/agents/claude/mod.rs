@@ -29,11 +29,13 @@ pub struct Claude {
     /// The operator's choice; `None`: the one on PATH.
     path: Option<PathBuf>,
     environment: Environment,
+    /// How long a usage limit is waited out that does not say when it is reset.
+    limit_pause: Duration,
 }
 
 impl Claude {
-    pub fn new(path: Option<PathBuf>, environment: Environment) -> Self {
-        Self { path, environment }
+    pub fn new(path: Option<PathBuf>, environment: Environment, limit_pause: Duration) -> Self {
+        Self { path, environment, limit_pause }
     }
 
     fn find(&self) -> Result<PathBuf, Unavailable> {
@@ -106,6 +108,6 @@ impl Agent for Claude {
     }
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {
-        Box::new(StreamTranscript::new("Claude Code", job))
+        Box::new(StreamTranscript::new("Claude Code", job, self.limit_pause))
     }
 }

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
-use factory_domain::{AgentKind, FailureReason, Outcome};
+use factory_domain::{AgentKind, FailureReason, Outcome, Timestamp};
 use factory_proto::v1::LogStream;
 
 use super::Claude;
 use crate::agents::{Agent, Conclusion, Job, Launch, Transcript, fixture};
 use crate::environment::Environment;
 use crate::shim::Exit;
+
+const PAUSE: Duration = Duration::from_secs(300);
+/// When every run of these tests ended.
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn environment(vars: &[(&str, &str)]) -> Environment {
     let vars = vars.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -21,7 +26,7 @@ fn job(prompt: &str) -> Job {
 }
 
 fn launch(vars: &[(&str, &str)], job: &Job) -> Launch {
-    Claude::new(Some("/proc/self/exe".into()), environment(vars)).launch(job).unwrap()
+    Claude::new(Some("/proc/self/exe".into()), environment(vars), PAUSE).launch(job).unwrap()
 }
 
 fn text(argv: &[OsString]) -> String {
@@ -137,7 +142,7 @@ const DONE: &str = r#"{"type":"result","subtype":"success","is_error":false,"res
 fn transcript(lines: &[&str], stderr: &str) -> Box<dyn Transcript> {
     let mut job = job("do it");
     job.spec.budget_micro_usd = Some(500_000);
-    let mut transcript = Claude::new(None, Environment::default()).transcript(&job);
+    let mut transcript = Claude::new(None, Environment::default(), PAUSE).transcript(&job);
     for line in lines {
         transcript.record(LogStream::Stdout, line.as_bytes());
     }
@@ -150,18 +155,26 @@ fn exit(code: i32) -> Exit {
 }
 
 fn conclude(lines: &[&str]) -> Conclusion {
-    transcript(lines, "").conclude(&exit(i32::from(!lines.contains(&DONE))))
+    transcript(lines, "").conclude(&exit(i32::from(!lines.contains(&DONE))), NOW)
 }
 
 fn failure(conclusion: Conclusion) -> (FailureReason, String) {
     match conclusion.outcome {
-        Outcome::Failed { failure } => (failure.reason, failure.message),
+        Outcome::Failed { failure } | Outcome::Limited { failure, .. } => (failure.reason, failure.message),
         outcome => panic!("{outcome:?} is no failure"),
     }
 }
 
+/// When trying again can help, of a run that a limit ended.
+fn limited_until(conclusion: &Conclusion) -> Option<Timestamp> {
+    match conclusion.outcome {
+        Outcome::Limited { until, .. } => Some(until),
+        _ => None,
+    }
+}
+
 /// A run whose last request failed, as the CLI tells it.
-fn api_error(status: &str, error: &str, words: &str) -> (FailureReason, String) {
+fn api_error(status: &str, error: &str, words: &str) -> Conclusion {
     let shown = format!(
         r#"{{"type":"assistant","message":{{"model":"<synthetic>","content":[{{"type":"text","text":"{words}"}}]}},
         "error":"{error}","is_api_error_message":true,"api_error_status":{status}}}"#
@@ -170,7 +183,7 @@ fn api_error(status: &str, error: &str, words: &str) -> (FailureReason, String) 
         r#"{{"type":"result","subtype":"success","is_error":true,"terminal_reason":"api_error",
         "api_error_status":{status},"result":"{words}","num_turns":1,"total_cost_usd":0}}"#
     );
-    failure(conclude(&[INIT, &shown, &result]))
+    conclude(&[INIT, &shown, &result])
 }
 
 #[test]
@@ -204,7 +217,7 @@ fn the_apis_answers_are_told_apart() {
         ("null", "connection_failed", "Unable to connect to API (ConnectionRefused)", ApiError),
     ];
     for (status, error, words, expected) in cases {
-        let (reason, message) = api_error(status, error, words);
+        let (reason, message) = failure(api_error(status, error, words));
         assert_eq!(reason, expected, "{status} {error}");
         assert!(message.contains(words.trim_end_matches('.')), "the cause is told: {message}");
     }
@@ -221,18 +234,43 @@ fn a_refused_key_is_given_up_at_the_first_retry_and_an_overload_is_not() {
     assert_eq!(refused.give_up().unwrap().reason, FailureReason::AuthFailed);
     assert_eq!(transcript(&[INIT, &retry(529)], "").give_up(), None);
     let killed = Exit { signal: Some(9), ..Exit::default() };
-    let (reason, message) = failure(transcript(&[INIT, &retry(529)], "").conclude(&killed));
+    let (reason, message) = failure(transcript(&[INIT, &retry(529)], "").conclude(&killed, NOW));
     assert_eq!(reason, FailureReason::ApiError, "{message}");
+}
+
+/// A subscription's run: what the limits' event says, and how the run ended.
+fn subscription(status: &str, resets_at: &str) -> Conclusion {
+    let limit = format!(
+        r#"{{"type":"rate_limit_event","rate_limit_info":{{"status":"{status}","resetsAt":{resets_at},"rateLimitType":"five_hour"}}}}"#
+    );
+    let shown = r#"{"type":"assistant","message":{"model":"<synthetic>","content":[{"type":"text","text":"You've hit your limit"}]},
+        "error":"rate_limit","is_api_error_message":true,"api_error_status":429,"api_error":"usage_limit_reached"}"#;
+    let result = r#"{"type":"result","subtype":"success","is_error":true,"terminal_reason":"api_error",
+        "api_error_status":429,"api_error":"usage_limit_reached","result":"You've hit your limit"}"#;
+    conclude(&[INIT, &limit, shown, result])
 }
 
 #[test]
 fn a_subscriptions_limit_says_when_it_resets() {
-    let limit =
-        r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1900000000}}"#;
-    let result = r#"{"type":"result","subtype":"success","is_error":true,"terminal_reason":"api_error","result":"You've hit your limit"}"#;
-    let (reason, message) = failure(conclude(&[INIT, limit, result]));
+    let limited = subscription("rejected", "1900000000");
+    assert_eq!(limited_until(&limited), Some(Timestamp::from_millis(1_900_000_000_000)));
+    let (reason, message) = failure(limited);
     assert_eq!(reason, FailureReason::UsageLimit);
-    assert!(message.ends_with("You've hit your limit. It resets at 2030-03-17T17:46:40Z"), "{message}");
+    let expected = "You've hit your limit. The limit five_hour resets at 2030-03-17T17:46:40Z";
+    assert!(message.ends_with(expected), "{message}");
+}
+
+#[test]
+fn a_limit_that_does_not_say_when_it_resets_is_waited_out_for_a_while() {
+    let a_while = Some(NOW.after(PAUSE));
+    let past = subscription("rejected", "1700000000");
+    assert_eq!(limited_until(&past), a_while, "a reset that is past has not reset anything");
+    assert_eq!(limited_until(&subscription("rejected", "null")), a_while);
+    assert_eq!(limited_until(&subscription("allowed_warning", "1900000000")), a_while);
+    let keyed = api_error("429", "rate_limit", "API Error: Request rejected (429)");
+    assert_eq!(limited_until(&keyed), a_while, "with a key the stream has no reset");
+    let credit = api_error("400", "billing_error", "Credit balance is too low");
+    assert_eq!(limited_until(&credit), None, "no time brings credit back");
 }
 
 #[test]
@@ -250,10 +288,10 @@ fn an_end_without_a_good_result_is_never_a_success() {
     let aborted = r#"{"type":"result","subtype":"success","is_error":false,"terminal_reason":"aborted_tools","result":""}"#;
     let command = r#"{"type":"result","subtype":"success","is_error":false,"num_turns":0,"result":""}"#;
     for lines in [&[INIT, aborted][..], &[INIT, command], &[INIT], &[]] {
-        let (reason, _) = failure(transcript(lines, "").conclude(&exit(0)));
+        let (reason, _) = failure(transcript(lines, "").conclude(&exit(0), NOW));
         assert_eq!(reason, FailureReason::AgentError, "{lines:?}");
     }
-    let flag = transcript(&[], "error: unknown option '--no-such-flag'").conclude(&exit(1));
+    let flag = transcript(&[], "error: unknown option '--no-such-flag'").conclude(&exit(1), NOW);
     let (_, message) = failure(flag);
     assert_eq!(
         message,
@@ -264,8 +302,8 @@ fn an_end_without_a_good_result_is_never_a_success() {
 #[test]
 fn an_agent_that_was_stopped_is_cancelled_unless_it_was_done() {
     let stopped = Exit { stopped: true, ..exit(143) };
-    assert_eq!(transcript(&[INIT], "").conclude(&stopped).outcome, Outcome::Cancelled);
-    assert_eq!(transcript(&[INIT, DONE], "").conclude(&stopped).outcome, Outcome::Succeeded);
-    let resumed = transcript(&[INIT, DONE, INIT], "").conclude(&stopped);
+    assert_eq!(transcript(&[INIT], "").conclude(&stopped, NOW).outcome, Outcome::Cancelled);
+    assert_eq!(transcript(&[INIT, DONE], "").conclude(&stopped, NOW).outcome, Outcome::Succeeded);
+    let resumed = transcript(&[INIT, DONE, INIT], "").conclude(&stopped, NOW);
     assert_eq!(resumed.outcome, Outcome::Cancelled, "a background task had called it back");
 }

@@ -4,7 +4,9 @@
 //! result says that nothing went wrong *and* that it came to its end. What failed, and
 //! whether trying again can help, is read from the API's status where there is one.
 
-use factory_domain::{Failure, FailureReason, Outcome, Usage};
+use std::time::Duration;
+
+use factory_domain::{Failure, FailureReason, Outcome, Timestamp, Usage};
 use factory_proto::v1::LogStream;
 
 use crate::agents::stream_json::{self, Event, RunResult};
@@ -31,11 +33,21 @@ pub struct StreamTranscript {
     trouble: Option<Trouble>,
     /// A login was refused, which no retry mends.
     refused: Option<String>,
-    /// A subscription's limit was reached; it resets at this time, in seconds since the epoch.
-    limit: Option<Option<i64>>,
+    /// A subscription's limit was reached.
+    limit: Option<Limit>,
+    /// How long a limit is waited out that does not say when it is reset: a key's never does.
+    limit_pause: Duration,
     stderr: Tail,
     /// Lines on standard output that are no events: some errors are printed there.
     stray: Tail,
+}
+
+/// A subscription's limit, as the agent tells it.
+#[derive(Debug, Clone)]
+struct Limit {
+    /// Which one, such as `five_hour`; may be empty.
+    kind: String,
+    resets_at: Option<Timestamp>,
 }
 
 /// A request to the model that failed.
@@ -47,7 +59,7 @@ struct Trouble {
 }
 
 impl StreamTranscript {
-    pub fn new(name: &'static str, job: &Job) -> Self {
+    pub fn new(name: &'static str, job: &Job, limit_pause: Duration) -> Self {
         Self {
             name,
             session: Some(job.session.to_string()),
@@ -59,6 +71,7 @@ impl StreamTranscript {
             trouble: None,
             refused: None,
             limit: None,
+            limit_pause,
             stderr: Tail::default(),
             stray: Tail::default(),
         }
@@ -87,7 +100,10 @@ impl StreamTranscript {
                 self.trouble = Some(Trouble { status, error, text: String::new() });
             }
             Event::ApiError { status, error, text } => self.trouble = Some(Trouble { status, error, text }),
-            Event::RateLimit { rejected, resets_at, .. } => self.limit = rejected.then_some(resets_at),
+            Event::RateLimit { rejected, resets_at, kind } => {
+                let resets_at = resets_at.map(|at| Timestamp::from_millis(at.saturating_mul(1000)));
+                self.limit = rejected.then_some(Limit { kind, resets_at });
+            }
             Event::Result(result) => {
                 self.result = Some(result);
                 self.went_on = false;
@@ -100,7 +116,7 @@ impl StreamTranscript {
         }
     }
 
-    fn outcome(&self, exit: &Exit) -> Outcome {
+    fn outcome(&self, exit: &Exit, now: Timestamp) -> Outcome {
         let completed = self.result.as_ref().is_some_and(RunResult::is_completed);
         let cut_short = self.went_on && exit.code != Some(0);
         if let Some(failure) = exit.failure() {
@@ -110,8 +126,28 @@ impl StreamTranscript {
         } else if exit.stopped {
             Outcome::Cancelled
         } else {
-            Outcome::Failed { failure: self.failure(exit) }
+            self.failed(exit, now)
         }
+    }
+
+    fn failed(&self, exit: &Exit, now: Timestamp) -> Outcome {
+        let failure = self.failure(exit);
+        if failure.reason == FailureReason::UsageLimit && !self.is_out_of_credit() {
+            Outcome::Limited { failure, until: self.limited_until(now) }
+        } else {
+            Outcome::Failed { failure }
+        }
+    }
+
+    /// No time brings credit back: someone has to pay.
+    fn is_out_of_credit(&self) -> bool {
+        self.limit.is_none() && self.trouble.as_ref().is_some_and(|trouble| trouble.error == "billing_error")
+    }
+
+    /// When to try again. A reset that is past has not reset anything.
+    fn limited_until(&self, now: Timestamp) -> Timestamp {
+        let resets_at = self.limit.as_ref().and_then(|limit| limit.resets_at);
+        resets_at.filter(|at| *at > now).unwrap_or_else(|| now.after(self.limit_pause))
     }
 
     fn failure(&self, exit: &Exit) -> Failure {
@@ -179,8 +215,10 @@ impl StreamTranscript {
     }
 
     fn reset(&self) -> String {
-        let at = self.limit.flatten().and_then(|at| jiff::Timestamp::from_second(at).ok());
-        at.map(|at| format!(". It resets at {at}")).unwrap_or_default()
+        let Some(limit) = &self.limit else { return String::new() };
+        let at = limit.resets_at.and_then(|at| jiff::Timestamp::from_millisecond(at.as_millis()).ok());
+        let what = if limit.kind.is_empty() { "It".to_owned() } else { format!("The limit {}", limit.kind) };
+        at.map(|at| format!(". {what} resets at {at}")).unwrap_or_default()
     }
 
     /// There is no result, or the agent was ended after it in the middle of something else.
@@ -246,9 +284,9 @@ impl Transcript for StreamTranscript {
         Some(Failure { reason: FailureReason::AuthFailed, message })
     }
 
-    fn conclude(self: Box<Self>, exit: &Exit) -> Conclusion {
+    fn conclude(self: Box<Self>, exit: &Exit, now: Timestamp) -> Conclusion {
         Conclusion {
-            outcome: self.outcome(exit),
+            outcome: self.outcome(exit, now),
             result_text: self.closing_words().to_owned(),
             usage: self.usage(),
             agent_session: self.session.clone(),

@@ -5,6 +5,7 @@ mod run;
 mod steps;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use factory_domain::AgentKind;
@@ -23,11 +24,12 @@ pub struct Scripted {
     /// What starts [`main`].
     argv: Vec<OsString>,
     environment: Environment,
+    limit_pause: Duration,
 }
 
 impl Scripted {
-    pub fn new(argv: Vec<OsString>, environment: Environment) -> Self {
-        Self { argv, environment }
+    pub fn new(argv: Vec<OsString>, environment: Environment, limit_pause: Duration) -> Self {
+        Self { argv, environment, limit_pause }
     }
 }
 
@@ -52,6 +54,6 @@ impl Agent for Scripted {
     }
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {
-        Box::new(StreamTranscript::new("the scripted agent", job))
+        Box::new(StreamTranscript::new("the scripted agent", job, self.limit_pause))
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -32,11 +32,20 @@ struct Agent {
     turns: u32,
     cost_usd: f64,
     last_words: String,
+    /// The terminal reason of a run that fails.
+    failing: &'static str,
 }
 
 impl Agent {
     fn new(session: String) -> Self {
-        Self { session, started: Instant::now(), turns: 0, cost_usd: 0.0, last_words: "Done.".to_owned() }
+        Self {
+            session,
+            started: Instant::now(),
+            turns: 0,
+            cost_usd: 0.0,
+            last_words: "Done.".to_owned(),
+            failing: "failed",
+        }
     }
 
     /// Whether it came to a good end.
@@ -80,7 +89,8 @@ impl Agent {
             }
             Step::Fail(why) => return Ok(Err(why.clone())),
             Step::FailOnce(why) if is_first_attempt() => return Ok(Err(why.clone())),
-            Step::FailOnce(_) => {}
+            Step::LimitOnce(time) if is_first_attempt() => return self.meet_limit(*time).map(Err),
+            Step::FailOnce(_) | Step::LimitOnce(_) => {}
         }
         Ok(Ok(()))
     }
@@ -121,6 +131,16 @@ impl Agent {
         Ok(good)
     }
 
+    /// As Claude Code tells it of a subscription, whose resets come at whole seconds.
+    fn meet_limit(&mut self, time: Duration) -> io::Result<String> {
+        let reset = SystemTime::now() + time + Duration::from_secs(1);
+        let resets_at = reset.duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
+        let info = json!({ "status": "rejected", "resetsAt": resets_at, "rateLimitType": "five_hour" });
+        self.print(json!({ "type": "rate_limit_event", "rate_limit_info": info }))?;
+        self.failing = "api_error";
+        Ok("You've hit your session limit".to_owned())
+    }
+
     fn say(&self, text: &str) -> io::Result<()> {
         self.message("assistant", json!({ "type": "text", "text": text }))
     }
@@ -152,7 +172,7 @@ impl Agent {
             "type": "result",
             "subtype": if failed.is_some() { "error_during_execution" } else { "success" },
             "is_error": failed.is_some(),
-            "terminal_reason": if failed.is_some() { "failed" } else { "completed" },
+            "terminal_reason": if failed.is_some() { self.failing } else { "completed" },
             "result": failed.unwrap_or(&self.last_words),
             "num_turns": self.turns,
             "duration_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -173,7 +193,7 @@ impl Agent {
     clippy::disallowed_methods,
     reason = "the step asks for the passing of time, and there is no other event"
 )]
-fn sleep(time: std::time::Duration) {
+fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 

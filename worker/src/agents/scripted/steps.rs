@@ -28,6 +28,8 @@ pub enum Step {
     Fail(String),
     /// `fail-once MESSAGE`: on the task's first attempt only
     FailOnce(String),
+    /// `limit-once SECONDS`: on the task's first attempt only, a usage limit reset so much later
+    LimitOnce(Duration),
 }
 
 impl Step {
@@ -48,6 +50,7 @@ impl Step {
             "orphan" if rest.is_empty() => Self::Orphan,
             "fail" => Self::Fail(text()),
             "fail-once" => Self::FailOnce(text()),
+            "limit-once" => Self::LimitOnce(Duration::from_secs(rest.parse().ok()?)),
             _ => return None,
         })
     }
