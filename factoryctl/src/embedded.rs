@@ -11,7 +11,7 @@ use factory_coordinator::{Config, Coordinator, StartError};
 use factory_domain::{AgentKind, Labels};
 use factory_proto::client::Token;
 use factory_worker::Worker;
-use factory_worker::agents::{self, AgentVersion, AgentsConfig, Unavailable};
+use factory_worker::agents::{self, AgentVersion, AgentsConfig, DEFAULT_LIMIT_PAUSE, Unavailable};
 use factory_worker::config::WorkerConfig;
 use factory_worker::environment::Environment;
 use factory_worker::shim::ShimProgram;
@@ -136,6 +136,7 @@ pub async fn probe(kind: AgentKind) -> Result<Result<AgentVersion, Unavailable>,
         claude: claude_named(),
         scripted: scripted(&shim),
         environment: Environment::capture(Vec::new()),
+        limit_pause: DEFAULT_LIMIT_PAUSE,
     };
     match agents::all(&config).into_iter().find(|agent| agent.kind() == kind) {
         Some(agent) => Ok(agent.probe().await),

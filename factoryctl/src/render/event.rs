@@ -3,7 +3,7 @@
 use factory_proto::v1;
 use factory_proto::v1::TaskState;
 
-use crate::render::task::state_style;
+use crate::render::task::{is_limited, state_style};
 use crate::render::{plain, units};
 
 /// What happened, in a few words; without time and task, which the caller puts before it.
@@ -40,6 +40,12 @@ fn ended(event: &v1::Event, attempt: &str) -> String {
     let style = state_style(event.state());
     let state = event.state().name();
     match event.state() {
+        TaskState::Parked if is_limited(&event.failure) => {
+            let until = units::clock(event.wake_at_ms);
+            let words = event.failure.as_ref().map(|failure| plain::line(&failure.message));
+            let words = words.unwrap_or_default();
+            format!("{style}{state} until {until}{style:#} (usage limit) · {attempt}: {words}")
+        }
         TaskState::Parked => {
             let pause = units::span(event.wake_at_ms - event.at_ms);
             format!("{style}{attempt} failed{style:#}{}; next try in {pause}", because(event))

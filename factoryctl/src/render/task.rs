@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use factory_domain::FailureReason;
 use factory_proto::v1;
 use factory_proto::v1::TaskState;
 
@@ -45,6 +46,12 @@ pub fn page(task: &v1::Task, attempts: &[v1::Attempt], now_ms: i64) -> String {
     page.artifacts(attempts);
     page.failure(task);
     page.0
+}
+
+/// Whether what came before a pause is a usage limit, which the pause waits out.
+pub fn is_limited(failure: &Option<v1::Failure>) -> bool {
+    let reason = FailureReason::UsageLimit.as_str();
+    failure.as_ref().is_some_and(|failure| failure.reason == reason)
 }
 
 pub fn state_style(state: TaskState) -> anstyle::Style {
@@ -101,6 +108,10 @@ impl Page {
         match task.state() {
             TaskState::Queued if task.waiting_for.is_empty() => self.field("waits for", "a free slot"),
             TaskState::Queued => self.field("waits for", &task.waiting_for),
+            TaskState::Parked if is_limited(&task.failure) => {
+                let until = units::until_moment(task.wake_at_ms, now_ms);
+                self.field("parked", &format!("until {until} (usage limit)"));
+            }
             TaskState::Parked => self.field("next try", &units::until(task.wake_at_ms, now_ms)),
             _ => {}
         }

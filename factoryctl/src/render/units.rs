@@ -97,6 +97,13 @@ pub fn until(at_ms: i64, now_ms: i64) -> String {
     if left.is_positive() { format!("in {}", span(at_ms - now_ms)) } else { "now".to_owned() }
 }
 
+/// `14:30:00, in 2h04m`, and the date where it is more than a day away.
+pub fn until_moment(at_ms: i64, now_ms: i64) -> String {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let at = if at_ms - now_ms < DAY { clock(at_ms) } else { moment(at_ms) };
+    format!("{at}, {}", until(at_ms, now_ms))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
