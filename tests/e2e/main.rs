@@ -5,6 +5,7 @@ mod bad_input;
 mod claude;
 mod drain;
 mod fleet;
+mod limits;
 mod messages_api;
 mod served;
 mod work;

@@ -30,6 +30,8 @@ pub struct WorkerSetup {
     pub passed: Vec<(String, String)>,
     /// Variables of the daemon's environment alone.
     pub environment: Vec<(String, OsString)>,
+    /// Further flags, as they are.
+    pub flags: Vec<String>,
 }
 
 impl WorkerSetup {
@@ -41,6 +43,7 @@ impl WorkerSetup {
             token: None,
             passed: Vec::new(),
             environment: Vec::new(),
+            flags: Vec::new(),
         }
     }
 
@@ -56,6 +59,11 @@ impl WorkerSetup {
 
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn flag(mut self, name: &str, value: impl ToString) -> Self {
+        self.flags.extend([name.to_owned(), value.to_string()]);
         self
     }
 
@@ -77,6 +85,7 @@ impl WorkerSetup {
         for pair in &self.labels {
             args.extend(["--label".into(), pair.into()]);
         }
+        args.extend(self.flags.iter().map(OsString::from));
         for (name, value) in &self.passed {
             environment.insert(name.into(), value.into());
             args.extend(["--pass-env".into(), name.into()]);

@@ -104,6 +104,17 @@ impl Fault {
     pub fn rate_limited(retry_after: u32) -> Self {
         Self::Status { code: 429, headers: vec![("retry-after", retry_after.to_string())] }
     }
+
+    /// 429 as a subscription gets it whose limit is used up until then, in seconds since the epoch.
+    pub fn used_up(resets_at: i64) -> Self {
+        let headers = [
+            ("retry-after", "3600".to_owned()),
+            ("anthropic-ratelimit-unified-status", "rejected".to_owned()),
+            ("anthropic-ratelimit-unified-reset", resets_at.to_string()),
+            ("anthropic-ratelimit-unified-representative-claim", "five_hour".to_owned()),
+        ];
+        Self::Status { code: 429, headers: headers.into() }
+    }
 }
 
 /// Holds an answer back until the test has seen what it waits for.
