@@ -48,13 +48,13 @@ pub async fn run(server: &Server) -> f64 {
 async fn work(mut seat: Seat, left: Arc<AtomicU64>, drained: CancellationToken) {
     let mut free = SLOTS;
     let mut reports = JoinSet::new();
-    seat.say(Say::Credits(v1::Credits { free_slots: free })).await;
+    seat.say(Say::Credits(v1::Credits { free_slots: free, stopping: false })).await;
     loop {
         tokio::select! {
             message = seat.heard.next() => match message.expect("the session goes on").expect("a message").message {
                 Some(Heard::Offer(v1::Offer { task_id, attempt_id, .. })) => {
                     free -= 1;
-                    seat.say(Say::Credits(v1::Credits { free_slots: free })).await;
+                    seat.say(Say::Credits(v1::Credits { free_slots: free, stopping: false })).await;
                     seat.tasks.insert(attempt_id.clone(), task_id.clone());
                     seat.say(Say::Accept(v1::Accept { task_id, attempt_id })).await;
                 }
@@ -72,7 +72,7 @@ async fn work(mut seat: Seat, left: Arc<AtomicU64>, drained: CancellationToken) 
                     drained.cancel();
                 }
                 free += 1;
-                seat.say(Say::Credits(v1::Credits { free_slots: free })).await;
+                seat.say(Say::Credits(v1::Credits { free_slots: free, stopping: false })).await;
             }
         }
     }
