@@ -38,7 +38,16 @@ pub enum IdentityError {
 pub struct Identity {
     pub worker: WorkerId,
     /// Holds the lock; the kernel lets go of it when the process ends, however it ends.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Identity {
+    /// Closing the file would not do at once: a child that is just being started has it, too.
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the worker's root could not be unlocked");
+        }
+    }
 }
 
 impl Identity {
@@ -56,7 +65,7 @@ impl Identity {
             }
         };
         let worker = read_or_mint(&root.join("worker-id"))?;
-        Ok(Self { worker, _lock: lock })
+        Ok(Self { worker, lock })
     }
 }
 

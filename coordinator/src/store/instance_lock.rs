@@ -126,10 +126,11 @@ impl InstanceLock {
 }
 
 impl Drop for InstanceLock {
-    /// The file stays: to remove it would race with the next one that locks it.
+    /// The file stays: to remove it would race with the next one that locks it. It is
+    /// unlocked by name: a child that is just being started has it open, too.
     fn drop(&mut self) {
-        if let Err(error) = self.file.set_len(0) {
-            tracing::warn!(%error, path = %self.path.display(), "the lock file could not be emptied");
+        if let Err(error) = self.file.set_len(0).and_then(|()| self.file.unlock()) {
+            tracing::warn!(%error, path = %self.path.display(), "the lock file could not be emptied and unlocked");
         }
     }
 }
