@@ -143,6 +143,7 @@ impl Shared {
                     return std::fs::remove_dir_all(spool.path());
                 }
                 let attempt = Attempt::take_up(self, spool)?;
+                // As above: without the host it stays on disk as it is.
                 let _ = self.begun.send(attempt);
                 Ok(())
             });

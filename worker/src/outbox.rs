@@ -101,6 +101,7 @@ impl Outbox {
     /// Sends the report that lies in `spool`; comes back once the coordinator has decided on it.
     pub async fn deliver(&self, task: TaskId, spool: SpoolDir) -> Taken {
         let (taken, answer) = oneshot::channel();
+        // Without a loop the worker is stopping; the report stays on disk for the next start.
         let _ = self.letters.send(Letter { task, spool, handed_over: 0, taken });
         match answer.await {
             Ok(taken) => taken,

@@ -128,6 +128,7 @@ impl Roster {
 
     pub fn end_all(&self, cause: &Cause) {
         for entry in self.lock().attempts.values() {
+            // As above.
             let _ = entry.orders.send(Order::End(cause.clone()));
         }
     }
