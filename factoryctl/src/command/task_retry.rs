@@ -3,11 +3,10 @@
 use factory_proto::v1;
 
 use crate::cli::Retry;
-use crate::command::task_watch;
+use crate::command::{task_submit::print_submitted, task_watch};
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::render::Console;
-use crate::render::json::SubmittedView;
 use crate::watch::Subject;
 
 pub async fn run(connection: Connection, console: Console, args: Retry) -> Result<Exit, CommandError> {
@@ -16,11 +15,7 @@ pub async fn run(connection: Connection, console: Console, args: Retry) -> Resul
     let reply = client.tasks().retry(request).await?.into_inner();
     let submitted = reply.task.unwrap_or_default();
     console.note(format_args!("task {} tries task {} again", submitted.number, args.task));
-    if console.for_people() {
-        console.line(&submitted.id)?;
-    } else {
-        console.value(&SubmittedView::from(&submitted))?;
-    }
+    print_submitted(console, &submitted)?;
     if args.watch {
         return task_watch::to_the_end(connection, console, Subject::Tasks(vec![submitted.id]), false).await;
     }

@@ -23,16 +23,21 @@ pub async fn run(global: &Global, console: Console, args: Submit) -> Result<Exit
     let task = settle(console, args.task)?;
     let connection = Connection::open(global).await?;
     let submitted = hand_in(&connection, console, task).await?;
-    if console.for_people() {
-        console.line(&submitted.id)?;
-    } else {
-        console.value(&SubmittedView::from(&submitted))?;
-    }
+    print_submitted(console, &submitted)?;
     if args.watch {
         return task_watch::to_the_end(connection, console, Subject::Tasks(vec![submitted.id]), false).await;
     }
     console.note(format_args!("follow it with: factoryctl watch {}", submitted.number));
     Ok(Exit::Done)
+}
+
+/// The new task's id alone, for scripts; all of it for programs.
+pub fn print_submitted(console: Console, submitted: &v1::Submitted) -> Result<(), CommandError> {
+    if console.for_people() {
+        console.line(&submitted.id)
+    } else {
+        console.value(&SubmittedView::from(submitted))
+    }
 }
 
 /// Sends the task, and says which number it got.
