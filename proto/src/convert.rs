@@ -1,6 +1,8 @@
 //! Between the wire and the domain, in one place. Inward conversions check;
 //! outward ones cannot fail.
 
+mod checkpoint;
+
 use std::time::Duration;
 
 use factory_domain::{
@@ -202,6 +204,7 @@ impl From<Report> for v1::Report {
             Outcome::Failed { failure } => (v1::OutcomeKind::Failed, Some(failure), None),
             Outcome::Limited { failure, until } => (v1::OutcomeKind::Failed, Some(failure), Some(until)),
             Outcome::Cancelled => (v1::OutcomeKind::Cancelled, None, None),
+            Outcome::HandedOver => (v1::OutcomeKind::HandedOver, None, None),
         };
         Self {
             outcome: outcome.into(),
@@ -243,6 +246,7 @@ impl TryFrom<v1::Report> for Report {
             v1::OutcomeKind::Unspecified => return Err(InvalidMessage::Missing("report.outcome")),
             v1::OutcomeKind::Succeeded => Outcome::Succeeded,
             v1::OutcomeKind::Cancelled => Outcome::Cancelled,
+            v1::OutcomeKind::HandedOver => Outcome::HandedOver,
             v1::OutcomeKind::Failed => {
                 let failure = report.failure.ok_or(InvalidMessage::Missing("report.failure"))?.try_into()?;
                 match report.limited_until_ms.map(Timestamp::from_millis) {
@@ -338,7 +342,9 @@ mod tests {
         let failure = Failure { reason: factory_domain::FailureReason::UsageLimit, message: "429".into() };
         let outcome = Outcome::Limited { failure, until: Timestamp::from_millis(1_900_000_000_000) };
         let limited = Report { outcome, ..report };
-        assert_eq!(Report::try_from(v1::Report::from(limited.clone())), Ok(limited));
+        assert_eq!(Report::try_from(v1::Report::from(limited.clone())), Ok(limited.clone()));
+        let handed_over = Report { outcome: Outcome::HandedOver, ..limited };
+        assert_eq!(Report::try_from(v1::Report::from(handed_over.clone())), Ok(handed_over));
     }
 
     #[test]

@@ -8,6 +8,8 @@
 
 pub mod agent;
 pub mod attempt;
+pub mod checkpoint;
+pub mod continuation;
 pub mod id;
 pub mod label;
 pub mod lease;
@@ -22,6 +24,8 @@ pub mod transition;
 
 pub use agent::AgentKind;
 pub use attempt::{AttemptState, Commit, Delivery, DiffStat, Report, Usage};
+pub use checkpoint::{Checkpoint, Snapshot};
+pub use continuation::{Continuation, Conversation, Past, continuation};
 pub use id::{AttemptId, SessionId, TaskId, WorkerId};
 pub use label::Labels;
 pub use lease::{Contact, Lease, LeaseTerms};

@@ -234,6 +234,8 @@ pub enum Outcome {
     },
     /// The agent was ended because that was asked for.
     Cancelled,
+    /// The worker stops, and ended the agent for that. Its work is saved; another goes on with it.
+    HandedOver,
 }
 
 /// What can happen to a task. Each names the attempt it is about, where it is about one.

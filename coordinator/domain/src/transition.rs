@@ -148,7 +148,7 @@ fn ended(standing: &Standing, attempt: AttemptId, outcome: &Outcome, now: Timest
     match outcome {
         // Work that was finished before the wish to cancel arrived is finished.
         Outcome::Succeeded => standing.moved(Succeeded { attempt }).attempt(attempt, AttemptState::Succeeded),
-        Outcome::Cancelled if cancelling => {
+        Outcome::Cancelled | Outcome::HandedOver if cancelling => {
             standing.moved(Cancelled).attempt(attempt, AttemptState::Cancelled)
         }
         Outcome::Failed { .. } | Outcome::Limited { .. } if cancelling => {
@@ -160,11 +160,13 @@ fn ended(standing: &Standing, attempt: AttemptId, outcome: &Outcome, now: Timest
         Outcome::Limited { failure, until } => {
             limited(standing, attempt, failure, *until, now).attempt(attempt, AttemptState::Failed)
         }
-        // Ended by the worker though nobody asked the coordinator: its shutdown.
+        // A worker that stops is nobody's failure, and nothing is waited for: others are there.
+        Outcome::HandedOver => standing.moved(Queued).attempt(attempt, AttemptState::Cancelled),
+        // Ended by the worker though nobody asked the coordinator.
         Outcome::Cancelled => {
             let failure = Failure {
                 reason: FailureReason::WorkerError,
-                message: "the worker ended the attempt before it was done".to_owned(),
+                message: "the worker ended the attempt though nobody had asked for that".to_owned(),
             };
             failed(standing, attempt, &failure, now).attempt(attempt, AttemptState::Cancelled)
         }

@@ -29,6 +29,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         Just(Outcome::Succeeded),
         Just(Outcome::Cancelled),
+        Just(Outcome::HandedOver),
         failure().prop_map(|failure| Outcome::Failed { failure }),
         any::<i64>().prop_map(limited_until),
     ]
@@ -167,14 +168,18 @@ fn a_declined_offer_costs_nothing() {
     assert_eq!((standing.tally.agent_failures, standing.tally.infrastructure_failures), (0, 0));
 }
 
-/// Takes the only try of a task to where its agent runs, and ends it.
+/// Takes a task to where its agent runs, and ends that by a usage limit.
 fn run_into_limit(standing: &Standing, n: u8, reset: i64, now: Timestamp) -> Standing {
+    run_into(standing, n, limited_until(reset), now)
+}
+
+fn run_into(standing: &Standing, n: u8, outcome: Outcome, now: Timestamp) -> Standing {
     let id = attempt(n);
     let events = [
         Event::Offered { attempt: id, worker: worker() },
         Event::Accepted { attempt: id },
         Event::Started { attempt: id },
-        Event::Ended { attempt: id, outcome: limited_until(reset) },
+        Event::Ended { attempt: id, outcome },
     ];
     events.iter().fold(standing.clone(), |standing, event| follow(&standing, event, now))
 }
@@ -195,6 +200,17 @@ fn a_usage_limit_is_waited_out_at_no_cost() {
     assert_eq!((parked.tally.agent_failures, parked.tally.infrastructure_failures), (0, 0));
     assert!(transition(&parked, &Event::Woken, Timestamp::from_millis(3_599_999)).is_err(), "too early");
     assert_eq!(follow(&parked, &Event::Woken, reset).state, TaskState::Queued);
+}
+
+#[test]
+fn a_task_handed_over_waits_for_the_next_worker_at_no_cost() {
+    let mut standing = fresh(1);
+    for n in 0..4 {
+        standing = run_into(&standing, n, Outcome::HandedOver, Timestamp::from_millis(0));
+        assert_eq!(standing.state, TaskState::Queued);
+    }
+    let Tally { agent_failures, infrastructure_failures, usage_limits, .. } = standing.tally;
+    assert_eq!((agent_failures, infrastructure_failures, usage_limits), (0, 0, 0));
 }
 
 #[test]

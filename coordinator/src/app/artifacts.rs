@@ -11,7 +11,7 @@ use crate::store::{ArtifactEntry, ArtifactKind, AttemptEntry};
 /// Bytes of one piece given out.
 const PIECE: u64 = 256 * 1024;
 
-/// Which of an attempt's files. Only those of kind `File` have names of their own.
+/// Which of an attempt's files. There is one patch and one bundle; of the other kinds there may be many.
 #[derive(Debug, Clone)]
 pub struct ArtifactName {
     pub kind: ArtifactKind,
@@ -20,7 +20,8 @@ pub struct ArtifactName {
 
 impl ArtifactName {
     fn is_of(&self, entry: &ArtifactEntry) -> bool {
-        entry.kind == self.kind && (self.kind != ArtifactKind::File || entry.name == self.name)
+        let one_of_many = !matches!(self.kind, ArtifactKind::Patch | ArtifactKind::Bundle);
+        entry.kind == self.kind && (!one_of_many || entry.name == self.name)
     }
 }
 
@@ -89,5 +90,7 @@ fn describe(name: &ArtifactName) -> String {
         ArtifactKind::Patch => "patch".to_owned(),
         ArtifactKind::Bundle => "bundle of commits".to_owned(),
         ArtifactKind::File => format!("file `{}`", name.name.escape_debug()),
+        ArtifactKind::CheckpointWork => format!("work of a checkpoint {}", name.name),
+        ArtifactKind::CheckpointTranscript => format!("transcript of a checkpoint {}", name.name),
     }
 }

@@ -115,6 +115,8 @@ impl ArtifactStore {
             ArtifactKind::Patch => dir.join("changes.patch"),
             ArtifactKind::Bundle => dir.join("commits.bundle"),
             ArtifactKind::File => dir.join("files").join(hex::encode(Sha256::digest(name))),
+            ArtifactKind::CheckpointWork => dir.join(format!("checkpoint-{name}.bundle")),
+            ArtifactKind::CheckpointTranscript => dir.join(format!("checkpoint-{name}.transcript")),
         }
     }
 }
@@ -125,6 +127,8 @@ fn describe(kind: ArtifactKind, name: &str) -> String {
         ArtifactKind::Patch => "the patch".to_owned(),
         ArtifactKind::Bundle => "the bundle of commits".to_owned(),
         ArtifactKind::File => format!("the file `{}`", name.escape_debug()),
+        ArtifactKind::CheckpointWork => format!("the work of checkpoint {name}"),
+        ArtifactKind::CheckpointTranscript => format!("the transcript of checkpoint {name}"),
     }
 }
 

@@ -153,7 +153,7 @@ pub fn to_wire(message: ToWorker) -> v1::SessionResponse {
         ToWorker::Withdraw { attempt, why } => {
             Told::Withdraw(v1::Withdraw { attempt_id: attempt.to_string(), why })
         }
-        ToWorker::Drain(draining) => Told::Drain(v1::Drain { draining }),
+        ToWorker::Drain(draining) => Told::Drain(v1::Drain { draining, hand_over_after_ms: 0 }),
         ToWorker::Stop(attempt) => Told::Stop(v1::Stop { attempt_id: attempt.to_string() }),
     };
     v1::SessionResponse { message: Some(message) }
@@ -169,6 +169,7 @@ fn welcome(Welcome { terms, verdicts, draining }: Welcome) -> v1::Welcome {
         verdicts: verdicts.into_iter().map(verdict).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         draining,
+        hand_over_after_ms: 0,
     }
 }
 
@@ -180,5 +181,6 @@ fn offer(claimed: Claimed) -> v1::Offer {
         attempt_number: claimed.attempt_number,
         spec: Some(claimed.spec.into()),
         traceparent: claimed.traceparent,
+        continues: None,
     }
 }

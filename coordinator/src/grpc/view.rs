@@ -92,6 +92,8 @@ fn artifact_kind(kind: ArtifactKind) -> v1::ArtifactKind {
         ArtifactKind::Patch => v1::ArtifactKind::Patch,
         ArtifactKind::Bundle => v1::ArtifactKind::Bundle,
         ArtifactKind::File => v1::ArtifactKind::File,
+        ArtifactKind::CheckpointWork => v1::ArtifactKind::CheckpointWork,
+        ArtifactKind::CheckpointTranscript => v1::ArtifactKind::CheckpointTranscript,
     }
 }
 
@@ -138,6 +140,7 @@ pub fn worker(view: WorkerView) -> v1::Worker {
         last_decline: view.row.last_decline.unwrap_or_default(),
         drain: drain_state(view.drain).into(),
         draining_since_ms: millis(view.row.draining_since),
+        hand_over_at_ms: 0,
     }
 }
 

@@ -78,6 +78,22 @@ impl WorkerService for Workers {
         Ok(Response::new(v1::UploadArtifactResponse {}))
     }
 
+    async fn checkpoint(
+        &self,
+        _request: Request<v1::CheckpointRequest>,
+    ) -> Result<Response<v1::CheckpointResponse>, Status> {
+        Err(Status::unimplemented("checkpoints are not kept yet"))
+    }
+
+    type FetchCheckpointStream = BoxStream<'static, Result<v1::FetchCheckpointResponse, Status>>;
+
+    async fn fetch_checkpoint(
+        &self,
+        _request: Request<v1::FetchCheckpointRequest>,
+    ) -> Result<Response<Self::FetchCheckpointStream>, Status> {
+        Err(Status::unimplemented("checkpoints are not kept yet"))
+    }
+
     async fn report(
         &self,
         request: Request<v1::ReportRequest>,
@@ -87,7 +103,7 @@ impl WorkerService for Workers {
             ReportVerdict::Duplicate => v1::ReportVerdict::Duplicate,
             ReportVerdict::Superseded => v1::ReportVerdict::Superseded,
         };
-        Ok(Response::new(v1::ReportResponse { verdict: verdict.into() }))
+        Ok(Response::new(v1::ReportResponse { verdict: verdict.into(), ..Default::default() }))
     }
 }
 

@@ -380,4 +380,7 @@ pub enum ArtifactKind {
     Patch,
     Bundle,
     File,
+    /// The work of a checkpoint; named by its number, as the next.
+    CheckpointWork,
+    CheckpointTranscript,
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::setup::{Factory, Worker, hello, prompt, soon, succeeded};
 
 async fn drain(factory: &Factory, worker: &str) -> Result<v1::DrainWorkerResponse, Status> {
-    let request = v1::DrainWorkerRequest { worker: worker.to_owned() };
+    let request = v1::DrainWorkerRequest { worker: worker.to_owned(), hand_over_after_ms: None };
     Ok(soon(factory.client.fleet().drain_worker(request)).await?.into_inner())
 }
 

@@ -10,7 +10,7 @@ use crate::render::{Console, plain};
 
 pub async fn run(connection: &Connection, console: Console, args: WorkerName) -> Result<Exit, CommandError> {
     let client = &connection.client;
-    let request = client.request(v1::DrainWorkerRequest { worker: args.worker });
+    let request = client.request(v1::DrainWorkerRequest { worker: args.worker, hand_over_after_ms: None });
     let reply = client.fleet().drain_worker(request).await?.into_inner();
     let worker = reply.worker.unwrap_or_default();
     if !console.for_people() {

@@ -31,6 +31,7 @@ pub struct State {
     /// Attempts whose log went back at least once.
     pub rewound: BTreeSet<String>,
     pub reports: Vec<v1::ReportRequest>,
+    pub checkpoints: Vec<v1::CheckpointRequest>,
     /// By attempt and name.
     pub files: BTreeMap<(String, String), Vec<u8>>,
     session: Option<mpsc::Sender<Result<v1::SessionResponse, Status>>>,
@@ -157,6 +158,7 @@ impl Coordinator {
             attempt_number: 1,
             spec: Some(spec),
             traceparent: String::new(),
+            continues: None,
         };
         self.say(Say::Offer(offer)).await;
         attempt_id
@@ -287,6 +289,24 @@ impl WorkerService for Handle {
         Ok(Response::new(v1::UploadArtifactResponse {}))
     }
 
+    async fn checkpoint(
+        &self,
+        request: Request<v1::CheckpointRequest>,
+    ) -> Result<Response<v1::CheckpointResponse>, Status> {
+        self.0.change(|state| state.checkpoints.push(request.into_inner()));
+        Ok(Response::new(v1::CheckpointResponse {}))
+    }
+
+    type FetchCheckpointStream =
+        Pin<Box<dyn Stream<Item = Result<v1::FetchCheckpointResponse, Status>> + Send>>;
+
+    async fn fetch_checkpoint(
+        &self,
+        _request: Request<v1::FetchCheckpointRequest>,
+    ) -> Result<Response<Self::FetchCheckpointStream>, Status> {
+        Err(Status::not_found("no checkpoint was kept of this attempt"))
+    }
+
     async fn report(
         &self,
         request: Request<v1::ReportRequest>,
@@ -304,7 +324,7 @@ impl WorkerService for Handle {
                 None => v1::ReportVerdict::Accepted,
             };
             state.reports.push(request);
-            Ok(Response::new(v1::ReportResponse { verdict: verdict.into() }))
+            Ok(Response::new(v1::ReportResponse { verdict: verdict.into(), ..Default::default() }))
         })
     }
 }

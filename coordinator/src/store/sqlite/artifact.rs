@@ -61,6 +61,8 @@ fn name_of(kind: ArtifactKind) -> &'static str {
         ArtifactKind::Patch => "patch",
         ArtifactKind::Bundle => "bundle",
         ArtifactKind::File => "file",
+        ArtifactKind::CheckpointWork => "checkpoint_work",
+        ArtifactKind::CheckpointTranscript => "checkpoint_transcript",
     }
 }
 
@@ -69,6 +71,8 @@ fn kind_of(name: &str) -> Result<ArtifactKind, StoreError> {
         "patch" => Ok(ArtifactKind::Patch),
         "bundle" => Ok(ArtifactKind::Bundle),
         "file" => Ok(ArtifactKind::File),
+        "checkpoint_work" => Ok(ArtifactKind::CheckpointWork),
+        "checkpoint_transcript" => Ok(ArtifactKind::CheckpointTranscript),
         other => Err(rows::corrupt(format_args!("unknown artifact kind `{other}`"))),
     }
 }

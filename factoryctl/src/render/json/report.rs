@@ -28,6 +28,7 @@ impl<'a> From<&'a v1::Report> for ReportView<'a> {
                 v1::OutcomeKind::Succeeded => "succeeded",
                 v1::OutcomeKind::Failed => "failed",
                 v1::OutcomeKind::Cancelled => "cancelled",
+                v1::OutcomeKind::HandedOver => "handed_over",
             },
             failure: report.failure.as_ref().map(FailureView::from),
             result_text: &report.result_text,

@@ -186,6 +186,8 @@ impl<'a> From<&'a v1::Artifact> for ArtifactView<'a> {
             v1::ArtifactKind::Patch => "patch",
             v1::ArtifactKind::Bundle => "bundle",
             v1::ArtifactKind::File => "file",
+            v1::ArtifactKind::CheckpointWork => "checkpoint_work",
+            v1::ArtifactKind::CheckpointTranscript => "checkpoint_transcript",
         };
         Self { kind, name: &artifact.name, bytes: artifact.bytes }
     }
