@@ -17,6 +17,7 @@ use crate::attempt::assignment::Assignment;
 use crate::attempt::{Attempt, Cause, Order};
 use crate::config::WorkerConfig;
 use crate::crew::Crew;
+use crate::host_lease::HostLease;
 use crate::identity::{Identity, IdentityError};
 use crate::logs::{LogFeed, LogLoop};
 use crate::outbox::{Outbox, OutboxLoop};
@@ -38,6 +39,12 @@ pub enum StartError {
     Identity(#[from] IdentityError),
     #[error("cannot use {path} for the worker's spools")]
     Spools {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot use {path} for the lease of this host's agents")]
+    Lease {
         path: PathBuf,
         #[source]
         source: io::Error,
@@ -66,6 +73,7 @@ pub struct Shared {
     pub session: SessionId,
     pub crew: Crew,
     pub roster: Arc<Roster>,
+    pub lease: HostLease,
     pub repos: repo::Cache,
     pub watch: Arc<SpoolWatch>,
     pub logs: LogFeed,
@@ -180,6 +188,8 @@ impl Worker {
     /// Starts the loops and takes up what earlier starts left. The coordinator may not be there yet.
     pub async fn launch(config: WorkerConfig) -> Result<Self, StartError> {
         let identity = Identity::claim(&config.root).await?;
+        let lease = HostLease::open(&config.root)
+            .map_err(|source| StartError::Lease { path: config.root.join("lease"), source })?;
         let crew = Crew::muster(&config.agents).await;
         let (logs, log_loop) = LogFeed::new();
         let (outbox, outbox_loop) = Outbox::new();
@@ -189,6 +199,7 @@ impl Worker {
             session: SessionId::from_uuid(Uuid::now_v7()),
             crew,
             roster: Arc::new(Roster::new(config.slots)),
+            lease,
             repos: repo::Cache::new(&config.root),
             watch: SpoolWatch::new(),
             logs,

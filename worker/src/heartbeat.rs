@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent_host::Shared;
 use crate::attempt::{Cause, Order, Phase};
+use crate::host_lease::BootTime;
 use crate::roster;
 use crate::uplink::{Trouble, Uplink};
 
 /// How long after the last acknowledged heartbeat this worker ends its attempts: so that
 /// they are dead, kill grace included, before the coordinator can give them to another.
-/// The coordinator waits for the lease's end and `lost_after` on top.
+/// The coordinator waits for the lease's end and `lost_after` on top. Where this worker cannot,
+/// being frozen or dead, [`host_lease`](crate::host_lease) ends its agents.
 pub fn fence_after(terms: &LeaseTerms, kill_grace: Duration) -> Duration {
     let spare = kill_grace + terms.heartbeat;
     terms.lost_after.saturating_sub(spare).max(terms.lost_after / 2)
@@ -31,7 +33,7 @@ pub async fn run(shared: Arc<Shared>, mut uplink: Uplink, token: CancellationTok
     let mut fenced = false;
     loop {
         let terms = shared.terms();
-        let begun = Instant::now();
+        let (begun, begun_here) = (Instant::now(), BootTime::now());
         let beaten = tokio::select! {
             () = token.cancelled() => return,
             beaten = tokio::time::timeout(terms.heartbeat, beat(&shared, &mut uplink)) => beaten,
@@ -40,6 +42,9 @@ pub async fn run(shared: Arc<Shared>, mut uplink: Uplink, token: CancellationTok
             Ok(Ok(verdicts)) => {
                 uplink.worked();
                 (acknowledged, fenced) = (begun, false);
+                if let Err(error) = shared.lease.extend(begun_here, &terms, shared.config.kill_grace) {
+                    tracing::error!(%error, path = %shared.lease.path().display(), "the lease cannot be written; agents end with the last one");
+                }
                 obey(&shared, verdicts);
                 tokio::select! {
                     () = token.cancelled() => return,

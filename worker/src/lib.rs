@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod environment;
 pub mod git;
 mod heartbeat;
+pub mod host_lease;
 mod identity;
 mod logs;
 mod outbox;

@@ -58,12 +58,15 @@ impl ShimProgram {
 
 /// How an agent ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // what an earlier release's shim wrote is read after an upgrade
 pub struct Exit {
     /// `None`: ended by a signal.
     pub code: Option<i32>,
     pub signal: Option<i32>,
     /// It was told to end before it did.
     pub stopped: bool,
+    /// The host's lease ran out: the worker's daemon was frozen, dead, or not heard for too long.
+    pub lease_expired: bool,
     /// The shim ended it for trouble of the host's, e.g. a full disk.
     pub fault: Option<String>,
 }
@@ -73,6 +76,16 @@ impl Exit {
     pub fn failure(&self) -> Option<Failure> {
         let message = self.fault.clone()?;
         Some(Failure { reason: FailureReason::WorkerError, message })
+    }
+
+    /// Why it was ended, where its shim did that on its own.
+    pub fn lost(&self) -> Option<Failure> {
+        self.lease_expired.then(|| Failure {
+            reason: FailureReason::WorkerLost,
+            message: "the worker was out of contact with the coordinator, or did not run, for longer than \
+                      its lease; the agent was ended on its host, as another worker may have the task"
+                .to_owned(),
+        })
     }
 
     /// For people: `exit code 1`, `signal 9`.
@@ -144,17 +157,19 @@ enum Held {
 
 /// Starts the agent under a shim and returns once the agent runs.
 ///
-/// `grace` is what the agent gets between being told to end and being killed.
+/// `lease` is the file that says until when the agent may live, and `grace` what it gets between
+/// being told to end and being killed.
 pub async fn start(
     shim: &ShimProgram,
     spool: &SpoolDir,
     workspace: &Path,
     launch: &Launch,
+    lease: &Path,
     grace: Duration,
 ) -> Result<Shim, ShimError> {
     let prompt = spool.prompt_path();
     tokio::fs::write(&prompt, &launch.stdin).await.map_err(in_spool(&prompt))?;
-    let mut child = spawn(shim, spool, workspace, launch, grace)?;
+    let mut child = spawn(shim, spool, workspace, launch, lease, grace)?;
     let stdout = child.stdout.take().expect("it was asked for");
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).await.map_err(ShimError::Watch)?;
@@ -180,13 +195,14 @@ fn spawn(
     spool: &SpoolDir,
     workspace: &Path,
     launch: &Launch,
+    lease: &Path,
     grace: Duration,
 ) -> Result<tokio::process::Child, ShimError> {
     let log = spool.shim_log_path();
     let stderr = File::create(&log).map_err(in_spool(&log))?;
     tokio::process::Command::new(&shim.program)
         .args(&shim.args)
-        .args(orders::arguments(spool.path(), workspace, grace))
+        .args(orders::arguments(spool.path(), workspace, lease, grace))
         .args(&launch.argv)
         .env_clear()
         .envs(&launch.env)

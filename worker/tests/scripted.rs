@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use factory_domain::{AgentKind, AttemptId, Outcome, SpecDraft, TaskId, Timestamp};
+use factory_domain::{AgentKind, AttemptId, LeaseTerms, Outcome, SpecDraft, TaskId, Timestamp};
 use factory_worker::agents::{self, AgentsConfig, Conclusion, Job};
 use factory_worker::environment::Environment;
+use factory_worker::host_lease::{BootTime, HostLease};
 use factory_worker::shim::{self, ShimProgram};
 use factory_worker::spool::{RecordReader, SpoolDir};
 use uuid::Uuid;
@@ -61,7 +62,10 @@ async fn run(workspace: &Path, attempt_number: u32, prompt: &str) -> Conclusion 
     let spool = SpoolDir::create(root.path(), job.attempt).unwrap();
     let program = ShimProgram { program: WORKER.into(), args: vec!["shim".into()] };
     let launch = agent.launch(&job).unwrap();
-    let mut shim = shim::start(&program, &spool, workspace, &launch, Duration::from_secs(1)).await.unwrap();
+    let (lease, grace) = (HostLease::open(root.path()).unwrap(), Duration::from_secs(1));
+    lease.extend(BootTime::now(), &LeaseTerms::default(), grace).unwrap();
+    let started = shim::start(&program, &spool, workspace, &launch, lease.path(), grace).await;
+    let mut shim = started.unwrap();
     let exit = shim.wait().await.unwrap();
     let mut transcript = agent.transcript(&job);
     for record in RecordReader::open(&spool.records_path(), 0).unwrap().read_batch(usize::MAX).unwrap() {

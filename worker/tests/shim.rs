@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use factory_domain::AttemptId;
+use factory_domain::{AttemptId, FailureReason, LeaseTerms};
 use factory_proto::v1::LogStream;
 use factory_worker::agents::Launch;
+use factory_worker::host_lease::{BootTime, HostLease};
 use factory_worker::process::{Belonging, Identity};
 use factory_worker::shim::{self, Exit, Shim, ShimError, ShimProgram};
 use factory_worker::spool::{RecordReader, SpoolDir};
@@ -22,6 +23,7 @@ const FOREVER: &str = "echo ready; exec sleep 1000";
 struct Bench {
     dir: TempDir,
     spool: SpoolDir,
+    lease: HostLease,
 }
 
 impl Bench {
@@ -29,7 +31,17 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let attempt = AttemptId::from_uuid(uuid::Uuid::now_v7());
         let spool = SpoolDir::create(dir.path(), attempt).unwrap();
-        Self { dir, spool }
+        let lease = HostLease::open(dir.path()).unwrap();
+        let bench = Self { dir, spool, lease };
+        bench.may_live(Duration::from_secs(3600));
+        bench
+    }
+
+    /// Moves the host's lease to a time from now.
+    fn may_live(&self, span: Duration) {
+        let none = Duration::ZERO;
+        let terms = LeaseTerms { lease: span, heartbeat: none, lost_after: none, offer: none };
+        self.lease.extend(BootTime::now(), &terms, none).unwrap();
     }
 
     async fn start(&self, argv: &[&str]) -> Result<Shim, ShimError> {
@@ -41,7 +53,7 @@ impl Bench {
             env: BTreeMap::from([("PATH".into(), path), ("GREETING".into(), "hello".into())]),
             stdin: b"the prompt".to_vec(),
         };
-        shim::start(&program, &self.spool, self.dir.path(), &launch, GRACE).await
+        shim::start(&program, &self.spool, self.dir.path(), &launch, self.lease.path(), GRACE).await
     }
 
     async fn sh(&self, script: &str) -> Shim {
@@ -179,6 +191,34 @@ async fn the_tree_of_a_killed_shim_is_found_and_killed() {
         assert!(matches!(error, ShimError::Died), "{error}");
         assert_eq!(bench.left(), []);
     }
+}
+
+#[tokio::test]
+async fn an_agent_ends_with_the_hosts_lease_though_nobody_tells_it_to() {
+    let bench = Bench::new();
+    let span = Duration::from_secs(3);
+    bench.may_live(span);
+    let mut shim = bench.sh("trap '' TERM; setsid sleep 1000 & echo ready; while :; do sleep 1; done").await;
+    bench.printed(1).await;
+    let moved_on = Instant::now();
+    bench.may_live(span);
+    let exit = end(&mut shim).await;
+    assert!(moved_on.elapsed() >= span, "the new deadline counts: {:?}", moved_on.elapsed());
+    assert_eq!(exit, Exit { signal: Some(9), stopped: true, lease_expired: true, ..Exit::default() });
+    assert_eq!(exit.lost().unwrap().reason, FailureReason::WorkerLost);
+    assert_eq!(bench.left(), []);
+}
+
+#[tokio::test]
+async fn an_agent_whose_lease_file_is_gone_ends_at_the_deadline_that_is_known() {
+    let bench = Bench::new();
+    bench.may_live(Duration::from_secs(2));
+    let mut shim = bench.sh(FOREVER).await;
+    std::fs::remove_file(bench.lease.path()).unwrap();
+    assert!(end(&mut shim).await.lease_expired);
+    let error = bench.start(&["true"]).await.unwrap_err().to_string();
+    assert!(error.contains("lease") && error.contains("No such file"), "{error}");
+    assert_eq!(bench.left(), []);
 }
 
 #[tokio::test]

@@ -88,7 +88,10 @@ impl Work {
         let conclusion = transcript.conclude(exit, now());
         let verdict = match exit.failure() {
             Some(failure) => Outcome::Failed { failure },
-            None => conclusion.outcome.clone(),
+            None => match (&conclusion.outcome, exit.lost()) {
+                (Outcome::Cancelled, Some(failure)) => Outcome::Failed { failure },
+                (outcome, _) => outcome.clone(),
+            },
         };
         self.findings.exit_code = exit.code;
         self.findings.conclusion = Some(conclusion);

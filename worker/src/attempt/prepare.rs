@@ -44,7 +44,10 @@ impl Work {
         self.progress(Progress::Prepared { place: place.clone() })
             .await
             .map_err(|error| worker_error(&error))?;
-        self.set_up(&place, &journal, token).await
+        self.set_up(&place, &journal, token).await?;
+        // No agent begins that could outlive its lease. An order to end it ends the waiting.
+        let _ = token.run_until_cancelled(self.host.lease.granted()).await;
+        Ok(())
     }
 
     async fn check_out(
@@ -139,8 +142,15 @@ impl Work {
             .await
             .map_err(|error| worker_error(&error))?;
         let config = &self.host.config;
-        let started =
-            shim::start(&config.shim, &self.spool, &job.workspace, &launch, config.kill_grace).await;
+        let started = shim::start(
+            &config.shim,
+            &self.spool,
+            &job.workspace,
+            &launch,
+            self.host.lease.path(),
+            config.kill_grace,
+        )
+        .await;
         match started {
             Ok(shim) => {
                 tracing::info!(shim = shim.pid(), agent = %self.assignment.spec.agent, "agent started");

@@ -3,7 +3,8 @@
 //! It opens a session of its own and becomes the subreaper of all that the agent
 //! starts, so that whatever daemonizes below it stays below it. On SIGTERM the agent
 //! and everything under it is told to end, and killed after the grace; a second
-//! SIGTERM skips the rest of the grace. Once the agent itself has ended, for whatever
+//! SIGTERM skips the rest of the grace. The same happens on its own once the host's lease has run
+//! out (see [`crate::host_lease`]), whatever became of the daemon. Once the agent itself has ended, for whatever
 //! reason, what it left running is killed, and only then read to the end: a survivor
 //! holding a pipe open cannot keep the shim waiting.
 
@@ -22,6 +23,7 @@ use super::orders::Orders;
 use super::output::Output;
 use super::signals::Signals;
 use super::{Exit, Greeting, ShimFile};
+use crate::host_lease::LeaseWatch;
 use crate::process::{Belonging, Identity};
 use crate::spool::{RecordWriter, SpoolDir, write_atomically};
 
@@ -50,6 +52,12 @@ fn keep(orders: &Orders) -> io::Result<()> {
     }
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let signals = Signals::listen()?;
+    let lease = match LeaseWatch::begin(orders.lease.clone()) {
+        Ok(lease) => lease,
+        Err(error) => {
+            return greet(&Greeting::Failed(format!("the lease {}: {error}", orders.lease.display())));
+        }
+    };
     let writer = RecordWriter::open(&orders.spool.records_path())?;
     let shim = Identity::current()?;
     write_shim_file(&orders.spool, &ShimFile { shim, agent: None })?;
@@ -57,12 +65,14 @@ fn keep(orders: &Orders) -> io::Result<()> {
         Ok((pid, outputs)) => Keeper {
             belonging: Belonging { attempt: orders.spool.attempt(), shim: Some(shim) },
             grace: orders.grace,
+            lease: Some(lease),
             signals,
             outputs,
             writer,
             agent: pid,
             ended: None,
             stopping: None,
+            lease_expired: false,
             fault: None,
         },
         Err(why) => {
@@ -120,6 +130,8 @@ fn greet(greeting: &Greeting) -> io::Result<()> {
 struct Keeper {
     belonging: Belonging,
     grace: Duration,
+    /// `None` once it has run out.
+    lease: Option<LeaseWatch>,
     signals: Signals,
     outputs: [Output; 2],
     writer: RecordWriter,
@@ -128,6 +140,8 @@ struct Keeper {
     ended: Option<WaitStatus>,
     /// It was told to end, and is killed at this time.
     stopping: Option<Instant>,
+    /// That was because the lease had run out.
+    lease_expired: bool,
     fault: Option<String>,
 }
 
@@ -160,6 +174,7 @@ impl Keeper {
             code: self.ended.and_then(WaitStatus::exit_status),
             signal: self.ended.and_then(WaitStatus::terminating_signal),
             stopped,
+            lease_expired: self.lease_expired,
             fault: self.fault,
         }
     }
@@ -170,6 +185,9 @@ impl Keeper {
         let ready = self.poll(timeout)?;
         if ready.stop {
             self.told_to_stop()?;
+        }
+        if ready.lease {
+            self.look_at_lease()?;
         }
         if ready.child {
             Signals::take(&self.signals.child);
@@ -191,6 +209,8 @@ impl Keeper {
             PollFd::new(&self.signals.stop, PollFlags::IN),
             PollFd::new(&self.signals.child, PollFlags::IN),
         ];
+        fds.extend(self.lease.as_ref().map(|lease| PollFd::from_borrowed_fd(lease.as_fd(), PollFlags::IN)));
+        let outputs = fds.len();
         let open: Vec<usize> = (0..2).filter(|index| self.outputs[*index].as_fd().is_some()).collect();
         fds.extend(
             self.outputs
@@ -205,8 +225,13 @@ impl Keeper {
             Err(error) => return Err(error.into()),
         }
         let has_come = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let mut ready = Ready { stop: has_come(&fds[0]), child: has_come(&fds[1]), outputs: [false; 2] };
-        for (index, fd) in open.into_iter().zip(&fds[2..]) {
+        let mut ready = Ready {
+            stop: has_come(&fds[0]),
+            child: has_come(&fds[1]),
+            lease: fds[2..outputs].iter().any(has_come),
+            outputs: [false; 2],
+        };
+        for (index, fd) in open.into_iter().zip(&fds[outputs..]) {
             ready.outputs[index] = has_come(fd);
         }
         Ok(ready)
@@ -215,6 +240,26 @@ impl Keeper {
     fn told_to_stop(&mut self) -> io::Result<()> {
         let times = Signals::take(&self.signals.stop) + usize::from(self.stopping.is_some());
         self.stop(if times > 1 { Duration::ZERO } else { self.grace })
+    }
+
+    /// A host that slept may find its lease long past; what is left of the grace then is none.
+    fn look_at_lease(&mut self) -> io::Result<()> {
+        let Some(overdue) = self.lease.as_mut().map(LeaseWatch::look).transpose()?.flatten() else {
+            return Ok(());
+        };
+        self.lease = None;
+        let grace = self.grace.saturating_sub(overdue);
+        match &mut self.stopping {
+            Some(at) => {
+                *at = (Instant::now() + grace).min(*at);
+                Ok(())
+            }
+            None => {
+                eprintln!("the lease has run out; the agent is told to end");
+                self.lease_expired = true;
+                self.stop(grace)
+            }
+        }
     }
 
     fn stop(&mut self, grace: Duration) -> io::Result<()> {
@@ -285,6 +330,7 @@ impl Keeper {
 struct Ready {
     stop: bool,
     child: bool,
+    lease: bool,
     outputs: [bool; 2],
 }
 

@@ -3,6 +3,8 @@
 use std::process::Stdio;
 
 use factory_proto::v1;
+use factory_worker::shim::Shim;
+use factory_worker::spool::SpoolDir;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -51,6 +53,51 @@ async fn killed_by_force_its_agent_goes_on_and_is_reported_once() {
     assert!(second.wait().await.expect("ended").success());
     assert_eq!(coordinator.with(|state| state.reports.len()), 1);
     assert_eq!(coordinator.output(&attempt), ["up", "done"]);
+}
+
+/// The shim of an attempt, to be waited for beside its daemon.
+fn shim_of(attempt: &str, root: &Path) -> Shim {
+    let spool = SpoolDir::open(&root.join("spool").join(attempt)).expect("a spool");
+    Shim::adopt(&spool).expect("readable").expect("started")
+}
+
+#[tokio::test]
+async fn the_agent_of_a_frozen_daemon_ends_with_its_lease() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    coordinator.with(|state| (state.plan.terms.lease_ms, state.plan.terms.lost_after_ms) = (500, 2_000));
+    let mut child = daemon(&coordinator, root.path()).await;
+    let attempt = coordinator.offer(shell("setsid sleep 1000 & echo up; sleep 1000")).await;
+    coordinator.line(&attempt, "up").await;
+    let mut shim = shim_of(&attempt, root.path());
+
+    signal(&child, Signal::STOP);
+    let exit = tokio::time::timeout(Duration::from_secs(20), shim.wait()).await.expect("it ends").unwrap();
+    assert!(exit.lease_expired, "{exit:?}");
+    assert_eq!(processes(&attempt), 0, "the daemon did nothing, and nothing is left");
+
+    signal(&child, Signal::CONT);
+    let failure = coordinator.report(&attempt).await.failure.expect("a failure");
+    assert_eq!(failure.reason, "worker_lost", "{}", failure.message);
+    let next = coordinator.offer(shell("echo again")).await;
+    assert_eq!(coordinator.report(&next).await.outcome(), v1::OutcomeKind::Succeeded);
+    signal(&child, Signal::TERM);
+    assert!(child.wait().await.expect("ended").success());
+}
+
+#[tokio::test]
+async fn the_agent_of_a_dead_daemon_is_dead_when_a_late_start_looks_for_it() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    coordinator.with(|state| (state.plan.terms.lease_ms, state.plan.terms.lost_after_ms) = (500, 2_000));
+    let mut first = daemon(&coordinator, root.path()).await;
+    let attempt = coordinator.offer(shell("echo up; sleep 1000")).await;
+    coordinator.line(&attempt, "up").await;
+    let mut shim = shim_of(&attempt, root.path());
+    first.kill().await.expect("killed");
+    tokio::time::timeout(Duration::from_secs(20), shim.wait()).await.expect("it ends").unwrap();
+    assert_eq!(processes(&attempt), 0);
+    let _second = daemon(&coordinator, root.path()).await;
+    let failure = coordinator.report(&attempt).await.failure.expect("a failure");
+    assert_eq!(failure.reason, "worker_lost", "{}", failure.message);
 }
 
 #[tokio::test]
