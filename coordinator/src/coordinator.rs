@@ -16,6 +16,7 @@ use crate::artifacts::{ArtifactError, ArtifactStore};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::logs::{LogError, LogStore};
+use crate::server::Listener;
 use crate::store::instance_lock::{InstanceLock, LockError};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
@@ -60,6 +61,15 @@ pub enum StartError {
     Artifacts(#[from] ArtifactError),
 }
 
+/// What a coordinator stands on: brought by its owner where the host's own will not do, as in a simulation.
+pub struct Footing<L> {
+    pub listener: L,
+    /// Where `listener` listens.
+    pub address: SocketAddr,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+}
+
 /// A coordinator that listens and works until it is shut down. It owns all its tasks.
 pub struct Coordinator {
     app: Arc<App>,
@@ -78,16 +88,31 @@ impl Coordinator {
         prepare(&config.root)?;
         let lock = InstanceLock::acquire(&config.root).await?;
         let (listener, address) = bind(config.listen).await?;
-
         let store = SqliteStore::open(&config.root.join("agent-factory.db"), config.rules).await?;
+        let footing = Footing { listener, address, store: Arc::new(store), clock };
+        Self::recover(config, footing, lock).await
+    }
+
+    /// As [`start`](Self::start), on what the caller brings; logs and artifacts are in the root.
+    pub async fn start_on<L: Listener>(config: Config, footing: Footing<L>) -> Result<Self, StartError> {
+        prepare(&config.root)?;
+        let lock = InstanceLock::acquire(&config.root).await?;
+        Self::recover(config, footing, lock).await
+    }
+
+    async fn recover<L: Listener>(
+        config: Config,
+        footing: Footing<L>,
+        lock: InstanceLock,
+    ) -> Result<Self, StartError> {
+        let Footing { listener, address, store, clock } = footing;
         let logs = LogStore::open(config.root.join("logs"))?;
         let artifacts = ArtifactStore::open(config.root.join("artifacts")).await?;
         // Nobody could renew a lease while we were away.
         store.grant_full_term(clock.now()).await?;
 
         let stopping = CancellationToken::new();
-        let app =
-            Arc::new(App::new(Arc::new(store), logs, artifacts, clock, config.rules.terms, stopping.clone()));
+        let app = Arc::new(App::new(store, logs, artifacts, clock, config.rules.terms, stopping.clone()));
         let health = tonic_health::server::HealthReporter::new();
         let router = server::router(grpc::routes(&app, &health).await, config.token);
         let mut loops = JoinSet::new();

@@ -1,6 +1,7 @@
 //! The coordinator: a durable queue, leases over streaming gRPC, an event feed and a log store.
 //!
 //! [`Coordinator::start`] runs one inside any program; the daemon in `main.rs` is such a program.
+//! [`Coordinator::start_on`] takes the network, the store and the clock from its caller.
 //!
 //! | room | what |
 //! |---|---|
@@ -13,14 +14,14 @@
 mod app;
 pub mod artifacts;
 mod background;
-mod clock;
+pub mod clock;
 pub mod config;
 mod coordinator;
 mod grpc;
 pub mod logs;
-mod server;
+pub mod server;
 pub mod store;
 pub mod telemetry;
 
 pub use config::Config;
-pub use coordinator::{Coordinator, StartError};
+pub use coordinator::{Coordinator, Footing, StartError};

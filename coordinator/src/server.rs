@@ -1,5 +1,6 @@
 //! The listener: HTTP/2 for gRPC, HTTP/1 for whoever asks `/health`, on one port.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,35 @@ const LAST_CALLS: Duration = Duration::from_secs(3);
 /// The pause after the host had no socket to give.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
+/// Where connections come from: TCP, or a network that a test simulates.
+pub trait Listener: Send + 'static {
+    type Connection: Connection;
+
+    /// The next connection. May be dropped and called again.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Connection>> + Send;
+}
+
+/// One connection, as a [`Listener`] took it.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Returns once the peer has said something, or is gone; nothing of it is read.
+    fn first_word(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Connection = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<TcpStream> {
+        TcpListener::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
+impl Connection for TcpStream {
+    async fn first_word(&mut self) -> io::Result<()> {
+        self.readable().await?;
+        self.set_nodelay(true)
+    }
+}
+
 /// The gRPC services and `/health`, behind the token.
 pub fn router(routes: Routes, token: Option<AuthToken>) -> Router {
     let token = token.map(Arc::new);
@@ -43,14 +74,14 @@ async fn health() -> axum::Json<serde_json::Value> {
 }
 
 /// Serves until `stopping`; then takes no more connections, and gives calls under way a moment to end.
-pub async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
+pub async fn serve(mut listener: impl Listener, router: Router, stopping: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stopping.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     connections.spawn(connection(stream, router.clone(), stopping.clone()));
                 }
                 Err(error) => {
@@ -68,14 +99,13 @@ pub async fn serve(listener: TcpListener, router: Router, stopping: Cancellation
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken) {
+async fn connection(mut stream: impl Connection, router: Router, stopping: CancellationToken) {
     // Whoever connects and says nothing holds nothing.
-    match tokio::time::timeout(HEAD_WITHIN, stream.readable()).await {
-        Ok(readable) => {
-            if let Err(error) = readable.and_then(|()| stream.set_nodelay(true)) {
-                tracing::debug!(%error, "a connection was gone before it was served");
-                return;
-            }
+    match tokio::time::timeout(HEAD_WITHIN, stream.first_word()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a connection was gone before it was served");
+            return;
         }
         Err(_) => return,
     }

@@ -17,9 +17,11 @@
 //! ```
 
 pub mod follow;
+mod network;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -30,6 +32,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+use self::network::Connector;
+pub use self::network::{Connection, Network};
 use crate::v1::fleet_service_client::FleetServiceClient;
 use crate::v1::log_service_client::LogServiceClient;
 use crate::v1::task_service_client::TaskServiceClient;
@@ -84,6 +88,8 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// For each unary call, unless the call sets its own.
     pub call_timeout: Duration,
+    /// What connections are opened over; `None`: TCP.
+    pub network: Option<Arc<dyn Network>>,
 }
 
 impl ClientConfig {
@@ -93,6 +99,7 @@ impl ClientConfig {
             token,
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
+            network: None,
         }
     }
 
@@ -152,11 +159,13 @@ pub struct Client {
 impl Client {
     /// Connects now, and fails now when nobody answers.
     pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
-        let channel = config
-            .endpoint()?
-            .connect()
-            .await
-            .map_err(|source| ClientError::Unreachable { url: config.url.clone(), source })?;
+        let endpoint = config.endpoint()?;
+        let connected = match &config.network {
+            None => endpoint.connect().await,
+            Some(network) => endpoint.connect_with_connector(Connector::over(Arc::clone(network))).await,
+        };
+        let channel =
+            connected.map_err(|source| ClientError::Unreachable { url: config.url.clone(), source })?;
         Ok(Self::over(channel, &config))
     }
 
