@@ -9,6 +9,7 @@
 mod agent_host;
 pub mod agents;
 mod attempt;
+pub mod checkpoint;
 pub mod config;
 mod crew;
 pub mod delivery;

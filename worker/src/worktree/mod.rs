@@ -78,6 +78,16 @@ impl Worktree {
         self.git.in_repository(&self.repository)
     }
 
+    /// Git with these files and the clone's own `HEAD`, whatever became of the worktree's git directory.
+    pub(crate) fn git_by_clone(&self) -> Git {
+        self.git.in_worktree(&self.repository, &self.path)
+    }
+
+    /// The agent's index; it may be gone or damaged.
+    pub(crate) fn index_path(&self) -> PathBuf {
+        self.git_dir.join("index")
+    }
+
     fn branch_ref(&self) -> String {
         format!("refs/heads/{}", self.branch)
     }
@@ -111,8 +121,8 @@ impl Worktree {
         }
     }
 
-    /// Removes the directory, its registration and the branch in the clone. The work must be saved
-    /// before. Doing it again changes nothing.
+    /// Removes the directory, its registration, the branch in the clone and the hidden ref of its
+    /// snapshots. The work must be saved before. Doing it again changes nothing.
     pub async fn remove(&self) -> Result<(), GitError> {
         let io = || GitError::io("worktree remove");
         let (path, git_dir) = (self.path.clone(), self.git_dir.clone());
@@ -124,7 +134,9 @@ impl Worktree {
         let _lock = RepositoryLock::acquire(&self.repository).await.map_err(io())?;
         // By hand: `git worktree remove` refuses a worktree whose agent has damaged its `.git`.
         workspace::remove(git_dir).await.map_err(io())?;
-        let call = Call::new(["update-ref", "-d", &self.branch_ref()]);
-        self.git_in_repository().run(call).await.map(drop)
+        for name in [self.branch_ref(), self.checkpoint_ref()] {
+            self.git_in_repository().run(Call::new(["update-ref", "-d", &name])).await?;
+        }
+        Ok(())
     }
 }

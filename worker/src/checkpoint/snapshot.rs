@@ -1,0 +1,131 @@
+//! Taking a snapshot of a worktree, and packing it for the way.
+
+use std::path::{Path, PathBuf};
+
+use super::gather::{Bounds, Gather};
+use super::{LeftOut, Snapshot, Taken};
+use crate::git::{Call, Git, GitError};
+use crate::worktree::{FACTORY_EMAIL, FACTORY_NAME, Worktree};
+
+pub(super) const REFS: &str = "refs/factory/checkpoints";
+const BUNDLE_NAME: &str = "work.bundle";
+
+impl Worktree {
+    /// The hidden ref of this worktree's newest snapshot, in the clone. Named by the worktree's
+    /// directory: by the attempt it was made for, also when a later one goes on in it.
+    pub(crate) fn checkpoint_ref(&self) -> String {
+        format!("{REFS}/{}", self.path.file_name().unwrap_or_default().to_string_lossy())
+    }
+
+    /// Saves the whole worktree as it is now on the hidden ref. `None`: nothing has changed since
+    /// `previous`, or since the base where there is none.
+    ///
+    /// `out` is a directory of the attempt's own, the same at every call.
+    pub async fn snapshot(
+        &self,
+        out: &Path,
+        bounds: Bounds,
+        previous: Option<&Snapshot>,
+    ) -> Result<Option<Taken>, GitError> {
+        let repository = self.git_in_repository();
+        let tip = self.tip_or_base().await?;
+        let (tree, left_out) = if self.path.is_dir() {
+            let index = self.index_path();
+            let gather = Gather {
+                git: self.git_by_clone(),
+                root: &self.path,
+                out,
+                agents_index: Some(&index),
+                tip: Some(&tip),
+                excluded: &self.included,
+                bounds,
+            };
+            gather.tree().await?
+        } else {
+            // The agent removed its own worktree: what it committed is left.
+            (tree_of(&repository, &tip).await?.unwrap_or_default(), LeftOut::default())
+        };
+        let (known_tip, known) = match previous {
+            Some(previous) => (previous.tip.as_deref(), &previous.commit),
+            None => (Some(self.base_commit.as_str()), &self.base_commit),
+        };
+        if known_tip == Some(&tip) && tree_of(&repository, known).await?.as_ref() == Some(&tree) {
+            return Ok(None);
+        }
+        let commit = commit(&repository, &tree, Some(&tip)).await?;
+        repository.run(Call::new(["update-ref", &self.checkpoint_ref(), &commit])).await?;
+        let snapshot = Snapshot { base: Some(self.base_commit.clone()), tip: Some(tip), commit };
+        Ok(Some(Taken { snapshot, left_out }))
+    }
+
+    /// Packs what the snapshot has and its base has not into a file in `out`. `None`: there is nothing.
+    pub async fn bundle_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        out: &Path,
+    ) -> Result<Option<PathBuf>, GitError> {
+        let repository = self.git_in_repository();
+        if let Some(base) = &snapshot.base
+            && snapshot.tip.as_ref() == Some(base)
+            && tree_of(&repository, &snapshot.commit).await? == tree_of(&repository, base).await?
+        {
+            return Ok(None);
+        }
+        let name = self.checkpoint_ref();
+        bundle(&repository, &name, snapshot, out).await.map(Some)
+    }
+
+    /// The tip, also of an agent that left neither `HEAD` nor its branch.
+    async fn tip_or_base(&self) -> Result<String, GitError> {
+        match self.tip().await {
+            Err(GitError::RefNotFound { .. }) => Ok(self.base_commit.clone()),
+            tip => tip,
+        }
+    }
+}
+
+pub(super) async fn tree_of(git: &Git, commit: &str) -> Result<Option<String>, GitError> {
+    let call = Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options"]);
+    match git.run(call.arg(format!("{commit}^{{tree}}"))).await {
+        Ok(answer) => Ok(Some(answer.line())),
+        Err(GitError::RefNotFound { .. } | GitError::Failed { code: Some(1 | 128), .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn commit(git: &Git, tree: &str, parent: Option<&str>) -> Result<String, GitError> {
+    let git = git
+        .clone()
+        .env("GIT_AUTHOR_NAME", FACTORY_NAME)
+        .env("GIT_AUTHOR_EMAIL", FACTORY_EMAIL)
+        .env("GIT_COMMITTER_NAME", FACTORY_NAME)
+        .env("GIT_COMMITTER_EMAIL", FACTORY_EMAIL);
+    let call = Call::new(["commit-tree", "--no-gpg-sign"])
+        .args(parent.iter().flat_map(|parent| ["-p", parent]))
+        .args(["-m", "Checkpoint", tree]);
+    git.run(call).await.map(|answer| answer.line())
+}
+
+/// A bundle names refs, not commits: the ref is set to the snapshot once more, since agents reach it.
+pub(super) async fn bundle(
+    git: &Git,
+    name: &str,
+    snapshot: &Snapshot,
+    out: &Path,
+) -> Result<PathBuf, GitError> {
+    git.run(Call::new(["update-ref", name, &snapshot.commit])).await?;
+    let file = out.join(BUNDLE_NAME);
+    // Of a git that was killed.
+    match tokio::fs::remove_file(file.with_added_extension("lock")).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(GitError::io("bundle")(error));
+        }
+        _ => {}
+    }
+    let call = Call::new(["bundle", "create", "--quiet"])
+        .arg(&file)
+        .arg(name)
+        .args(snapshot.base.iter().map(|base| format!("^{base}")));
+    git.run(call).await?;
+    Ok(file)
+}
