@@ -18,6 +18,7 @@ pub mod git;
 mod heartbeat;
 pub mod host_lease;
 mod identity;
+pub mod kept;
 mod logs;
 mod outbox;
 pub mod process;

@@ -75,7 +75,7 @@ pub async fn remove(path: PathBuf) -> io::Result<()> {
 
 /// Package managers leave directories without write permission behind (Go's module cache does); those
 /// are opened up and tried once more.
-fn remove_tree(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     let removed = match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(path)?;

@@ -1,0 +1,396 @@
+//! Workspaces that outlive their attempt: kept for the next attempt of the task, or because what is in
+//! them is nowhere else.
+//!
+//! A kept attempt is its former spool directory under `<root>/kept/`, with the assignment, which names
+//! the workspace, and the agent's home; the workspace itself stays where it was made. Whoever has that
+//! directory owns the workspace, and it changes hands by being renamed: from the spool to here, from
+//! here into the spool of the attempt that goes on, or away to be removed. So a crash at any moment
+//! leaves one owner, and of two that want it one gets it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use factory_domain::{AttemptId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::assignment::{Assignment, Place};
+use crate::spool::{SpoolDir, write_atomically};
+use crate::workspace;
+
+const RECORD: &str = "kept.json";
+/// What stays of a spool directory; the rest has done its service.
+const STAYS: [&str; 3] = [RECORD, "assignment.json", AGENT_HOME];
+const AGENT_HOME: &str = "agent-home";
+/// Where an attempt has the directory of the one it goes on from, in its own spool.
+const TAKEN: &str = "taken";
+const REMOVING: &str = "removing-";
+
+/// Why a workspace is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The next attempt can go on in it. What is in it is also with the coordinator, so it may go.
+    Resumable,
+    /// The work could not be saved anywhere else. Never removed by the factory.
+    Unsaved,
+    /// The task wished its uncommitted changes kept there. Never removed by the factory.
+    LeftChanges,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    why: Why,
+    /// By this host's clock.
+    kept_at: Timestamp,
+}
+
+/// The kept workspaces of one worker. Its methods block.
+#[derive(Debug, Clone)]
+pub struct KeptWorkspaces {
+    directory: PathBuf,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct Kept {
+    pub assignment: Assignment,
+    pub why: Why,
+    pub kept_at: Timestamp,
+    path: PathBuf,
+}
+
+/// All of them, as far as they can be read.
+#[derive(Debug, Default)]
+pub struct Listing {
+    pub kept: Vec<Kept>,
+    /// Nobody knows what these hold, so they stay.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Their removal had begun.
+    pub doomed: Vec<Doomed>,
+}
+
+impl KeptWorkspaces {
+    /// Those under the worker's root, in `kept/`.
+    pub fn new(root: &Path) -> Self {
+        Self { directory: root.join("kept") }
+    }
+
+    /// Keeps an attempt that has ended: its spool directory is here afterwards. Nothing of it may run.
+    ///
+    /// # Errors
+    /// Where the disk fails: the attempt is still in the spool then, and can be kept by another try.
+    pub fn keep(&self, spool: &SpoolDir, why: Why, now: Timestamp) -> io::Result<()> {
+        let record = serde_json::to_vec(&Record { why, kept_at: now })?;
+        write_atomically(&spool.path().join(RECORD), &record)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        let path = self.path(spool.attempt());
+        rename(spool.path(), &path)?;
+        // It is kept; what a failure or a crash leaves here of the rest, the next sweep removes.
+        if let Err(error) = trim(&path) {
+            tracing::warn!(%error, path = %path.display(), "a kept workspace has more files than it needs");
+        }
+        Ok(())
+    }
+
+    /// The workspace kept of this attempt, if there is one and its directory is still there.
+    pub fn find(&self, attempt: AttemptId) -> io::Result<Option<Kept>> {
+        match Kept::read(&self.path(attempt)) {
+            Ok(kept) => Ok(Some(kept).filter(Kept::has_workspace)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the workspace kept of `attempt` to the one that goes on from it. `None`: there is none.
+    pub fn take(&self, attempt: AttemptId, into: &SpoolDir) -> io::Result<Option<Taken>> {
+        if self.find(attempt)?.is_none() {
+            return Ok(None);
+        }
+        match rename(&self.path(attempt), &into.path().join(TAKEN)) {
+            Ok(()) => Taken::of(into),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes back what an attempt had taken and did not use.
+    pub fn give_back(&self, taken: Taken) -> io::Result<()> {
+        let home = taken.spool.path().join(AGENT_HOME);
+        if taken.home_moved() && home.exists() {
+            rename(&home, &taken.path.join(AGENT_HOME))?;
+        }
+        rename(&taken.path, &self.path(taken.assignment.attempt))
+    }
+
+    /// Everything that is here.
+    pub fn list(&self) -> io::Result<Listing> {
+        let mut listing = Listing::default();
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(listing),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(REMOVING) {
+                listing.doomed.push(Doomed { path });
+                continue;
+            }
+            match Kept::read(&path) {
+                Ok(kept) => listing.kept.push(kept),
+                // Taken meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound && !path.exists() => {}
+                Err(error) => listing.unreadable.push((path, error)),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Takes it out of everyone's reach, to be removed. `None`: it has been taken meanwhile.
+    pub fn doom(&self, kept: &Kept) -> io::Result<Option<Doomed>> {
+        let path = self.directory.join(format!("{REMOVING}{}", kept.assignment.attempt));
+        match rename(&kept.path, &path) {
+            Ok(()) => Ok(Some(Doomed { path })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn path(&self, attempt: AttemptId) -> PathBuf {
+        self.directory.join(attempt.to_string())
+    }
+}
+
+impl Kept {
+    fn read(path: &Path) -> io::Result<Self> {
+        let spool = SpoolDir::open(path)?;
+        let Record { why, kept_at } = serde_json::from_slice(&fs::read(path.join(RECORD))?)?;
+        Ok(Self { assignment: Assignment::read(&spool)?, why, kept_at, path: path.to_owned() })
+    }
+
+    pub fn place(&self) -> Option<&Place> {
+        self.assignment.place()
+    }
+
+    fn has_workspace(&self) -> bool {
+        self.place().is_some_and(|place| place.path().is_dir())
+    }
+
+    /// Removes what a crash left here of the spool.
+    pub fn trim(&self) -> io::Result<()> {
+        trim(&self.path)
+    }
+}
+
+/// The workspace of an earlier attempt in the hands of the one that goes on from it.
+#[derive(Debug)]
+pub struct Taken {
+    /// The earlier attempt's; its place is the new owner's now.
+    pub assignment: Assignment,
+    spool: SpoolDir,
+    path: PathBuf,
+}
+
+impl Taken {
+    /// What this attempt has taken, also before a restart.
+    pub fn of(spool: &SpoolDir) -> io::Result<Option<Self>> {
+        let path = spool.path().join(TAKEN);
+        match fs::read(path.join("assignment.json")) {
+            Ok(json) => {
+                let assignment = serde_json::from_slice(&json)?;
+                Ok(Some(Self { assignment, spool: spool.clone(), path }))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn place(&self) -> Option<&Place> {
+        self.assignment.place()
+    }
+
+    /// Makes the earlier agent's home this attempt's own, which has none yet. Doing it again changes nothing.
+    pub fn move_home(&self) -> io::Result<()> {
+        if self.home_moved() {
+            return Ok(());
+        }
+        rename(&self.path.join(AGENT_HOME), &self.spool.path().join(AGENT_HOME))
+    }
+
+    fn home_moved(&self) -> bool {
+        !self.path.join(AGENT_HOME).exists()
+    }
+}
+
+/// A kept workspace that nobody can take any more.
+#[derive(Debug)]
+pub struct Doomed {
+    path: PathBuf,
+}
+
+impl Doomed {
+    /// Removes the workspace, then what is known of it, so that a crash in between loses nothing but time.
+    pub async fn remove(self) -> io::Result<()> {
+        let assignment = match tokio::fs::read(self.path.join("assignment.json")).await {
+            Ok(json) => Some(serde_json::from_slice::<Assignment>(&json)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        match assignment.as_ref().and_then(Assignment::place) {
+            Some(Place::Worktree(worktree)) => worktree.remove().await.map_err(io::Error::other)?,
+            Some(Place::Directory { path }) => workspace::remove(path.clone()).await?,
+            None => {}
+        }
+        workspace::remove(self.path).await
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Renames so that it stays renamed after a loss of power.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    for path in [to, from] {
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn trim(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if STAYS.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            workspace::remove_tree(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::assignment::Progress;
+    use factory_domain::{SpecDraft, TaskId};
+    use uuid::Uuid;
+
+    struct Host {
+        root: tempfile::TempDir,
+        kept: KeptWorkspaces,
+    }
+
+    impl Host {
+        fn new() -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            let kept = KeptWorkspaces::new(root.path());
+            Self { root, kept }
+        }
+
+        /// An ended attempt with a workspace, in the spool.
+        fn spool(&self) -> SpoolDir {
+            let attempt = AttemptId::from_uuid(Uuid::now_v7());
+            let spool = SpoolDir::create(&self.root.path().join("spool"), attempt).expect("made");
+            let path = self.root.path().join("workspaces").join(attempt.to_string());
+            fs::create_dir_all(&path).expect("made");
+            fs::write(path.join("work"), "x").expect("written");
+            let draft = SpecDraft { prompt: "x".into(), ..SpecDraft::default() };
+            let assignment = Assignment {
+                task: TaskId::from_uuid(Uuid::now_v7()),
+                attempt,
+                attempt_number: 1,
+                spec: draft.validate().expect("valid"),
+                traceparent: String::new(),
+                session: Uuid::new_v4(),
+                progress: Progress::Prepared { place: Place::Directory { path } },
+            };
+            assignment.write(&spool).expect("written");
+            fs::create_dir(spool.path().join(AGENT_HOME)).expect("made");
+            fs::write(spool.path().join(AGENT_HOME).join("transcript"), "hello").expect("written");
+            fs::create_dir(spool.path().join("out")).expect("made");
+            fs::write(spool.records_path(), "records").expect("written");
+            spool
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    #[test]
+    fn a_kept_attempt_is_found_and_has_only_what_is_needed() {
+        let host = Host::new();
+        let spool = host.spool();
+        host.kept.keep(&spool, Why::Resumable, NOW).expect("kept");
+        assert!(!spool.path().exists());
+        let kept = host.kept.find(spool.attempt()).expect("read").expect("there");
+        assert_eq!((kept.why, kept.kept_at), (Why::Resumable, NOW));
+        let mut names: Vec<_> =
+            fs::read_dir(&kept.path).expect("read").map(|e| e.expect("e").file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["agent-home", "assignment.json", "kept.json"]);
+        assert!(host.kept.find(AttemptId::from_uuid(Uuid::now_v7())).expect("read").is_none());
+
+        fs::remove_dir_all(kept.place().expect("a place").path()).expect("removed");
+        assert!(host.kept.find(spool.attempt()).expect("read").is_none(), "its workspace is gone");
+    }
+
+    #[test]
+    fn it_is_taken_once_and_with_the_agents_home_and_known_after_a_restart() {
+        let host = Host::new();
+        let (earlier, next, another) = (host.spool(), host.spool(), host.spool());
+        fs::remove_dir_all(next.path().join(AGENT_HOME)).expect("removed");
+        host.kept.keep(&earlier, Why::Resumable, NOW).expect("kept");
+        let taken = host.kept.take(earlier.attempt(), &next).expect("taken").expect("there");
+        assert!(host.kept.take(earlier.attempt(), &another).expect("looked").is_none());
+        taken.move_home().expect("moved");
+
+        let taken = Taken::of(&next).expect("read").expect("there");
+        taken.move_home().expect("nothing to do");
+        assert_eq!(fs::read(next.path().join("agent-home/transcript")).expect("there"), b"hello");
+        assert!(taken.place().expect("a place").path().join("work").exists());
+        assert!(Taken::of(&another).expect("read").is_none());
+
+        host.kept.give_back(taken).expect("given back");
+        assert!(Taken::of(&next).expect("read").is_none());
+        let kept = host.kept.find(earlier.attempt()).expect("read").expect("there again");
+        assert!(kept.path.join("agent-home/transcript").exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_doomed_cannot_be_taken_and_its_removal_may_be_repeated() {
+        let host = Host::new();
+        let (earlier, next) = (host.spool(), host.spool());
+        host.kept.keep(&earlier, Why::Resumable, NOW).expect("kept");
+        let kept = host.kept.find(earlier.attempt()).expect("read").expect("there");
+        let doomed = host.kept.doom(&kept).expect("doomed").expect("there");
+        assert!(host.kept.take(earlier.attempt(), &next).expect("looked").is_none());
+        assert!(host.kept.doom(&kept).expect("looked").is_none());
+        drop(doomed);
+
+        let listing = host.kept.list().expect("listed");
+        assert_eq!((listing.kept.len(), listing.doomed.len()), (0, 1), "known after a restart");
+        for doomed in listing.doomed {
+            doomed.remove().await.expect("removed");
+        }
+        assert!(!kept.place().expect("a place").path().exists());
+        assert!(host.kept.list().expect("listed").doomed.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_listed_as_that() {
+        let host = Host::new();
+        let spool = host.spool();
+        host.kept.keep(&spool, Why::Unsaved, NOW).expect("kept");
+        let path = host.kept.path(spool.attempt());
+        fs::write(path.join(RECORD), "{").expect("written");
+        let listing = host.kept.list().expect("listed");
+        assert_eq!((listing.kept.len(), listing.unreadable.len()), (0, 1));
+        assert!(host.kept.find(spool.attempt()).is_err());
+    }
+}
