@@ -317,7 +317,8 @@ impl Worker {
 }
 
 fn client_config(config: &WorkerConfig) -> ClientConfig {
-    ClientConfig::new(config.url.clone(), config.token.clone())
+    let network = config.network.clone();
+    ClientConfig { network, ..ClientConfig::new(config.url.clone(), config.token.clone()) }
 }
 
 /// Owns every attempt's task.

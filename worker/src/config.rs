@@ -5,16 +5,18 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use factory_domain::Labels;
-use factory_proto::client::{DEFAULT_URL, Token};
+use factory_proto::client::{DEFAULT_URL, Network, Token};
 use serde::Deserialize;
 
 use crate::agents::{AgentsConfig, DEFAULT_LIMIT_PAUSE};
 use crate::environment::Environment;
 use crate::shim::ShimProgram;
+use crate::shims::Shims;
 
 /// Bytes that must stay free where workspaces are, unless told otherwise.
 const DEFAULT_MIN_FREE_DISK: u64 = 1 << 30;
@@ -38,8 +40,10 @@ pub struct WorkerConfig {
     /// From asking an agent to end to killing it.
     pub kill_grace: Duration,
     pub agents: AgentsConfig,
-    /// How this program starts itself as a shim.
-    pub shim: ShimProgram,
+    /// What agents run under.
+    pub shims: Arc<dyn Shims>,
+    /// What the coordinator is reached over; `None`: TCP.
+    pub network: Option<Arc<dyn Network>>,
 }
 
 impl WorkerConfig {
@@ -66,7 +70,8 @@ impl WorkerConfig {
                 environment: Environment::capture(Vec::new()),
                 limit_pause: DEFAULT_LIMIT_PAUSE,
             },
-            shim,
+            shims: Arc::new(shim),
+            network: None,
         }
     }
 }

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent_host::Shared;
 use crate::attempt::{Cause, Order, Phase};
-use crate::host_lease::BootTime;
 use crate::roster;
 use crate::uplink::{Trouble, Uplink};
 
@@ -33,7 +32,7 @@ pub async fn run(shared: Arc<Shared>, mut uplink: Uplink, token: CancellationTok
     let mut fenced = false;
     loop {
         let terms = shared.terms();
-        let (begun, begun_here) = (Instant::now(), BootTime::now());
+        let (begun, begun_here) = (Instant::now(), shared.config.shims.now());
         let beaten = tokio::select! {
             () = token.cancelled() => return,
             beaten = tokio::time::timeout(terms.heartbeat, beat(&shared, &mut uplink)) => beaten,

@@ -96,11 +96,10 @@ impl HostLease {
     }
 
     /// Waits until agents may be started: not before this daemon was heard, and not while it is not.
-    pub async fn granted(&self) {
+    pub async fn granted(&self, now: impl Fn() -> BootTime) {
         let mut deadline = self.deadline.subscribe();
         // Its sender is `self`: it cannot have gone.
-        let _ =
-            deadline.wait_for(|deadline| deadline.is_some_and(|deadline| deadline > BootTime::now())).await;
+        let _ = deadline.wait_for(|deadline| deadline.is_some_and(|deadline| deadline > now())).await;
     }
 }
 
@@ -250,12 +249,12 @@ mod tests {
         let (terms, grace) = (LeaseTerms::default(), Duration::ZERO);
         tokio::select! {
             biased;
-            () = lease.granted() => panic!("nobody was heard"),
+            () = lease.granted(BootTime::now) => panic!("nobody was heard"),
             () = std::future::ready(()) => {}
         }
         let begun = BootTime::now();
         lease.extend(begun, &terms, grace).unwrap();
-        lease.granted().await;
+        lease.granted(BootTime::now).await;
         drop(lease);
         let again = HostLease::open(root.path()).unwrap();
         assert_eq!(read(again.path()).unwrap(), begun.after(span(&terms, grace)), "a restart keeps it");

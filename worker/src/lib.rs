@@ -28,6 +28,7 @@ mod roster;
 mod session;
 pub mod setup;
 pub mod shim;
+pub mod shims;
 pub mod spool;
 mod spool_watch;
 mod uplink;

@@ -14,7 +14,8 @@ use super::machine::{Cause, Input};
 use super::now;
 use super::run::{Work, worker_error};
 use crate::agents::Transcript;
-use crate::shim::{Exit, Shim};
+use crate::shim::Exit;
+use crate::shims::RunningShim;
 use crate::spool::RecordReader;
 
 /// Bytes of records read at a time; between two reads others have their turn.
@@ -28,12 +29,12 @@ impl Work {
     /// Begins with the log's first record, so that an agent adopted after a restart is understood as a whole.
     pub async fn follow(&mut self, token: &CancellationToken) -> Input {
         let Some(mut shim) = self.shim.take() else { return broken("there is no agent to follow") };
-        match self.read_to_the_end(&mut shim, token).await {
+        match self.read_to_the_end(&mut *shim, token).await {
             Ok(input) => input,
             Err(error) => {
                 // Without its lines the agent cannot be judged, and it must not outlive its attempt.
                 tracing::error!(%error, "the attempt's log cannot be read; its agent is ended");
-                end(&shim);
+                end(&*shim);
                 if let Err(error) = shim.wait().await {
                     tracing::warn!(%error, "the agent's end is not known");
                 }
@@ -42,7 +43,11 @@ impl Work {
         }
     }
 
-    async fn read_to_the_end(&mut self, shim: &mut Shim, token: &CancellationToken) -> io::Result<Input> {
+    async fn read_to_the_end(
+        &mut self,
+        shim: &mut dyn RunningShim,
+        token: &CancellationToken,
+    ) -> io::Result<Input> {
         let agent = self.host.crew.adapter(self.assignment.spec.agent);
         let agent = agent.ok_or_else(|| io::Error::other("this worker does not know the agent"))?;
         let path = self.spool.records_path();
@@ -106,7 +111,7 @@ impl Work {
     }
 }
 
-fn end(shim: &Shim) {
+fn end(shim: &dyn RunningShim) {
     if let Err(error) = shim.stop() {
         tracing::error!(%error, shim = shim.pid(), "the agent cannot be told to end");
     }

@@ -14,7 +14,7 @@ use super::now;
 use super::run::{Work, worker_error};
 use crate::environment::ATTEMPT_MARKER;
 use crate::repo::Request;
-use crate::shim::{self, ShimError};
+use crate::shim::ShimError;
 use crate::{setup, workspace};
 
 impl Work {
@@ -46,7 +46,7 @@ impl Work {
             .map_err(|error| worker_error(&error))?;
         self.set_up(&place, &journal, token).await?;
         // No agent begins that could outlive its lease. An order to end it ends the waiting.
-        let _ = token.run_until_cancelled(self.host.lease.granted()).await;
+        let _ = token.run_until_cancelled(self.host.lease.granted(|| self.host.config.shims.now())).await;
         Ok(())
     }
 
@@ -142,16 +142,14 @@ impl Work {
             .await
             .map_err(|error| worker_error(&error))?;
         let config = &self.host.config;
-        let started = shim::start(
-            &config.shim,
+        let started = config.shims.start(
             &self.spool,
             &job.workspace,
             &launch,
             self.host.lease.path(),
             config.kill_grace,
-        )
-        .await;
-        match started {
+        );
+        match started.await {
             Ok(shim) => {
                 tracing::info!(shim = shim.pid(), agent = %self.assignment.spec.agent, "agent started");
                 self.shim = Some(shim);

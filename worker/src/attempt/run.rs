@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use factory_domain::{Delivery, Failure, FailureReason};
 use tokio::sync::mpsc;
@@ -18,13 +17,9 @@ use crate::agent_host::Shared;
 use crate::agents::{Conclusion, Job};
 use crate::logs::Shipment;
 use crate::outbox::{self, Enclosure, Taken};
-use crate::process::Belonging;
-use crate::shim::Shim;
+use crate::shims::RunningShim;
 use crate::spool::{RecordWriter, SpoolDir};
 use crate::workspace;
-
-/// How long killed processes may take to be gone.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// An attempt on its way. Dropped, it is left as it is: its agent goes on under its shim.
 pub struct Attempt {
@@ -39,7 +34,7 @@ pub(super) struct Work {
     pub(super) host: Arc<Shared>,
     pub(super) spool: SpoolDir,
     pub(super) assignment: Assignment,
-    pub(super) shim: Option<Shim>,
+    pub(super) shim: Option<Box<dyn RunningShim>>,
     /// The agent has been told to end.
     pub(super) stopping: bool,
     pub(super) findings: Findings,
@@ -90,8 +85,11 @@ impl Attempt {
     pub fn take_up(host: &Arc<Shared>, spool: SpoolDir) -> io::Result<Self> {
         let assignment = Assignment::read(&spool)?;
         let (task, attempt) = (assignment.task, assignment.attempt);
-        let shim =
-            if outbox::holds(&spool) { None } else { Shim::adopt(&spool).map_err(io::Error::other)? };
+        let shim = if outbox::holds(&spool) {
+            None
+        } else {
+            host.config.shims.adopt(&spool).map_err(io::Error::other)?
+        };
         let (machine, first) = match &shim {
             Some(shim) => {
                 tracing::info!(%task, %attempt, shim = shim.pid(), "agent found from before; going on with it");
@@ -225,9 +223,7 @@ impl Work {
 
     /// Ends whatever process still carries the attempt's marker. No shim is alive when this is called.
     pub(super) async fn sweep(&self) {
-        let belonging = Belonging { attempt: self.assignment.attempt, shim: None };
-        let swept = tokio::task::spawn_blocking(move || belonging.kill(KILL_PATIENCE, || ())).await;
-        if let Err(error) = swept.map_err(io::Error::other).and_then(std::convert::identity) {
+        if let Err(error) = self.host.config.shims.sweep(self.assignment.attempt).await {
             tracing::error!(%error, "processes of the attempt may be left");
         }
     }
