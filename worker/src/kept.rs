@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::assignment::{Assignment, Place};
 use crate::spool::{SpoolDir, write_atomically};
-use crate::workspace;
+use crate::{repo, workspace};
 
 const RECORD: &str = "kept.json";
 /// What stays of a spool directory; the rest has done its service.
@@ -84,7 +84,7 @@ impl KeptWorkspaces {
     pub fn keep(&self, spool: &SpoolDir, why: Why, now: Timestamp) -> io::Result<()> {
         let record = serde_json::to_vec(&Record { why, kept_at: now })?;
         write_atomically(&spool.path().join(RECORD), &record)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        self.make_directory()?;
         let path = self.path(spool.attempt());
         rename(spool.path(), &path)?;
         // It is kept; what a failure or a crash leaves here of the rest, the next sweep removes.
@@ -150,12 +150,33 @@ impl KeptWorkspaces {
 
     /// Takes it out of everyone's reach, to be removed. `None`: it has been taken meanwhile.
     pub fn doom(&self, kept: &Kept) -> io::Result<Option<Doomed>> {
-        let path = self.directory.join(format!("{REMOVING}{}", kept.assignment.attempt));
-        match rename(&kept.path, &path) {
-            Ok(()) => Ok(Some(Doomed { path })),
+        match self.set_aside(&kept.path, kept.assignment.attempt) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            doomed => doomed.map(Some),
         }
+    }
+
+    /// The same for an attempt that has ended, and whose work is saved or wanted by nobody: its spool
+    /// directory is gone with it. What a failure or a crash leaves of the removal, the next sweep removes.
+    /// A workspace it had taken and not used yet is kept again.
+    pub fn doom_spool(&self, spool: &SpoolDir) -> io::Result<Doomed> {
+        if let Some(taken) = Taken::of(spool)?
+            && Assignment::read(spool)?.place().is_none()
+        {
+            self.give_back(taken)?;
+        }
+        self.set_aside(spool.path(), spool.attempt())
+    }
+
+    fn set_aside(&self, from: &Path, attempt: AttemptId) -> io::Result<Doomed> {
+        self.make_directory()?;
+        let path = self.directory.join(format!("{REMOVING}{attempt}"));
+        rename(from, &path)?;
+        Ok(Doomed { path })
+    }
+
+    fn make_directory(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)
     }
 
     fn path(&self, attempt: AttemptId) -> PathBuf {
@@ -231,17 +252,21 @@ pub struct Doomed {
 }
 
 impl Doomed {
-    /// Removes the workspace, then what is known of it, so that a crash in between loses nothing but time.
-    pub async fn remove(self) -> io::Result<()> {
+    /// Removes the workspace, then what is known of it, so that a crash in between loses nothing but
+    /// time. `workspaces` is where those are that an attempt was still making.
+    pub async fn remove(self, repos: &repo::Cache, workspaces: &Path) -> io::Result<()> {
         let assignment = match tokio::fs::read(self.path.join("assignment.json")).await {
             Ok(json) => Some(serde_json::from_slice::<Assignment>(&json)?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        match assignment.as_ref().and_then(Assignment::place) {
-            Some(Place::Worktree(worktree)) => worktree.remove().await.map_err(io::Error::other)?,
-            Some(Place::Directory { path }) => workspace::remove(path.clone()).await?,
-            None => {}
+        if let Some(assignment) = assignment {
+            match assignment.place() {
+                Some(Place::Worktree(worktree)) => worktree.remove().await,
+                Some(Place::Directory { path }) => repos.discard(path).await,
+                None => repos.discard(&workspaces.join(assignment.attempt.to_string())).await,
+            }
+            .map_err(io::Error::other)?;
         }
         workspace::remove(self.path).await
     }
@@ -345,6 +370,9 @@ mod tests {
         let host = Host::new();
         let (earlier, next, another) = (host.spool(), host.spool(), host.spool());
         fs::remove_dir_all(next.path().join(AGENT_HOME)).expect("removed");
+        let mut assignment = Assignment::read(&next).expect("read");
+        assignment.progress = Progress::Preparing;
+        assignment.write(&next).expect("written");
         host.kept.keep(&earlier, Why::Resumable, NOW).expect("kept");
         let taken = host.kept.take(earlier.attempt(), &next).expect("taken").expect("there");
         assert!(host.kept.take(earlier.attempt(), &another).expect("looked").is_none());
@@ -356,7 +384,7 @@ mod tests {
         assert!(taken.place().expect("a place").path().join("work").exists());
         assert!(Taken::of(&another).expect("read").is_none());
 
-        host.kept.give_back(taken).expect("given back");
+        host.kept.doom_spool(&next).expect("ended before it used it");
         assert!(Taken::of(&next).expect("read").is_none());
         let kept = host.kept.find(earlier.attempt()).expect("read").expect("there again");
         assert!(kept.path.join("agent-home/transcript").exists());
@@ -375,11 +403,24 @@ mod tests {
 
         let listing = host.kept.list().expect("listed");
         assert_eq!((listing.kept.len(), listing.doomed.len()), (0, 1), "known after a restart");
+        let cache = repo::Cache::new(host.root.path());
         for doomed in listing.doomed {
-            doomed.remove().await.expect("removed");
+            doomed.remove(&cache, host.root.path()).await.expect("removed");
         }
         assert!(!kept.place().expect("a place").path().exists());
         assert!(host.kept.list().expect("listed").doomed.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_done_with_goes_with_its_workspace() {
+        let host = Host::new();
+        let spool = host.spool();
+        let place = Assignment::read(&spool).expect("read").place().expect("a place").path().to_owned();
+        let doomed = host.kept.doom_spool(&spool).expect("doomed");
+        assert!(!spool.path().exists() && place.exists());
+        let cache = repo::Cache::new(host.root.path());
+        doomed.remove(&cache, &host.root.path().join("workspaces")).await.expect("removed");
+        assert!(!place.exists() && host.kept.list().expect("listed").doomed.is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! that start together wait for each other only briefly.
 
 mod base;
+mod discard;
 mod error;
 mod include;
 pub(crate) mod lock;

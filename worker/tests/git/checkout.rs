@@ -243,3 +243,25 @@ async fn removal_leaves_nothing_and_may_be_repeated() {
     assert_eq!(fixture.git(&clone, &["branch", "--format=%(refname:short)"]), "factory/two");
     assert_eq!(fixture.git(&kept.path, &["status", "--porcelain"]), "");
 }
+
+#[tokio::test]
+async fn a_half_made_worktree_is_discarded_and_can_be_made_again() {
+    let fixture = Fixture::new();
+    let other = fixture.checkout("other", None).await.expect("a worktree");
+    for whole in [true, false] {
+        let worktree = fixture.checkout("one", None).await.expect("a worktree");
+        let git_dir = fixture.git(&worktree.path, &["rev-parse", "--absolute-git-dir"]);
+        if !whole {
+            // As `git worktree add` leaves it when it is killed early.
+            std::fs::remove_file(std::path::Path::new(&git_dir).join("gitdir")).expect("removed");
+            std::fs::remove_dir_all(&worktree.path).expect("removed");
+        }
+        fixture.cache.discard(&worktree.path).await.expect("discarded");
+        fixture.cache.discard(&worktree.path).await.expect("nothing to do");
+        assert!(!worktree.path.exists() && !std::path::Path::new(&git_dir).exists());
+        let branches =
+            fixture.git(&fixture.clone_path(), &["for-each-ref", "--format=%(refname)", "refs/heads"]);
+        assert_eq!(branches, "refs/heads/factory/other");
+    }
+    assert_eq!(fixture.git(&other.path, &["status", "--porcelain"]), "");
+}
