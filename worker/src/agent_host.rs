@@ -280,11 +280,11 @@ impl Worker {
         self.settled(Roster::is_empty).await;
     }
 
-    /// Stops now: agents are ended, their work saved and reported. Bounded: what the coordinator
+    /// Stops now: agents are ended, their work saved and handed over to other workers. Bounded: what the coordinator
     /// could not be told in a few seconds waits in the outbox for the next start.
     pub async fn shutdown(mut self) {
         self.shared.roster.drain();
-        self.shared.roster.end_all(&Cause::Shutdown);
+        self.shared.roster.end_all(&Cause::HandOver);
         let patience = self.shared.config.kill_grace + SAVING;
         let ended = self.settled(Roster::is_saved);
         if tokio::time::timeout(patience, ended).await.is_err() {

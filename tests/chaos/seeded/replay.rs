@@ -141,6 +141,7 @@ fn outcome(event: &v1::Event) -> Result<Outcome, String> {
             Ok(Outcome::Failed { failure })
         }
         (None, v1::TaskState::Cancelled) => Ok(Outcome::Cancelled),
+        (None, v1::TaskState::Queued) => Ok(Outcome::HandedOver),
         (None, state) => Err(format!("ended as {} without a failure", state.name())),
     }
 }

@@ -51,8 +51,8 @@ impl Phase {
 /// Why an attempt ends before its agent is done. Later ones outweigh earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// The worker stops.
-    Shutdown,
+    /// The worker stops, or drains no longer: others go on with the task.
+    HandOver,
     /// A time limit, a hopeless agent, or lost contact.
     Failed(Failure),
     Cancelled,
@@ -63,7 +63,7 @@ pub enum Cause {
 impl Cause {
     const fn weight(&self) -> u8 {
         match self {
-            Self::Shutdown => 0,
+            Self::HandOver => 0,
             Self::Failed(_) => 1,
             Self::Cancelled => 2,
             Self::Superseded => 3,
@@ -167,7 +167,8 @@ impl Machine {
     pub fn outcome(&self) -> Outcome {
         match &self.cause {
             Some(Cause::Failed(failure)) => Outcome::Failed { failure: failure.clone() },
-            Some(Cause::Shutdown | Cause::Cancelled | Cause::Superseded) => Outcome::Cancelled,
+            Some(Cause::HandOver) => Outcome::HandedOver,
+            Some(Cause::Cancelled | Cause::Superseded) => Outcome::Cancelled,
             None => self.verdict.clone().unwrap_or_else(|| Outcome::Failed {
                 failure: Failure {
                     reason: FailureReason::WorkerError,
@@ -245,7 +246,13 @@ impl Machine {
 
     fn agent_ended(&mut self, stopped: bool, verdict: Outcome) -> Reaction {
         // What was finished before the order to end reached it is finished.
-        if !stopped && verdict == Outcome::Succeeded && !self.is_superseded() {
+        let finished = match self.cause {
+            // Whoever is done has nothing to hand over, even where its process had to be ended.
+            Some(Cause::HandOver) => !stopped || verdict == Outcome::Succeeded,
+            Some(Cause::Superseded) => false,
+            _ => !stopped && verdict == Outcome::Succeeded,
+        };
+        if finished {
             self.cause = None;
         }
         self.verdict = Some(verdict);

@@ -101,7 +101,7 @@ async fn the_agent_of_a_dead_daemon_is_dead_when_a_late_start_looks_for_it() {
 }
 
 #[tokio::test]
-async fn the_first_signal_drains_and_the_second_stops() {
+async fn the_first_signal_drains_and_the_second_hands_over() {
     let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
     let mut child = daemon(&coordinator, root.path()).await;
     let attempt = coordinator.offer(shell("echo up; sleep 1000")).await;
@@ -123,7 +123,7 @@ async fn the_first_signal_drains_and_the_second_stops() {
     assert!(declined);
     assert!(processes(&attempt) > 0, "running work finishes");
     signal(&child, Signal::INT);
-    assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::Cancelled);
+    assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::HandedOver);
     assert!(child.wait().await.expect("ended").success());
     assert_eq!(processes(&attempt), 0);
 }

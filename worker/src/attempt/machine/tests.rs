@@ -7,7 +7,7 @@ fn failure() -> Failure {
 
 fn cause() -> impl Strategy<Value = Cause> {
     prop_oneof![
-        Just(Cause::Shutdown),
+        Just(Cause::HandOver),
         Just(Cause::Failed(failure())),
         Just(Cause::Cancelled),
         Just(Cause::Superseded),
@@ -119,6 +119,23 @@ fn an_agent_that_was_done_before_the_order_came_has_succeeded() {
     let inputs = [Input::End(Cause::Cancelled), ended(false, Outcome::Succeeded)];
     let (machine, _) = run(running().into_iter().chain(inputs));
     assert_eq!(machine.outcome(), Outcome::Succeeded);
+}
+
+#[test]
+fn an_agent_that_was_done_is_not_handed_over() {
+    let failed = Outcome::Failed { failure: failure() };
+    for (stopped, verdict, outcome) in [
+        (true, Outcome::Cancelled, Outcome::HandedOver),
+        (true, failed.clone(), Outcome::HandedOver),
+        (true, Outcome::Succeeded, Outcome::Succeeded),
+        (false, failed.clone(), failed),
+    ] {
+        let inputs = [Input::End(Cause::HandOver), ended(stopped, verdict)];
+        let (machine, _) = run(running().into_iter().chain(inputs));
+        assert_eq!(machine.outcome(), outcome);
+    }
+    let (machine, steps) = run([Input::Confirmed, Input::End(Cause::HandOver), Input::Prepared]);
+    assert_eq!((machine.outcome(), steps.last()), (Outcome::HandedOver, Some(&Step::Report)));
 }
 
 #[test]
