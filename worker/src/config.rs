@@ -22,6 +22,8 @@ use crate::shims::Shims;
 const DEFAULT_MIN_FREE_DISK: u64 = 1 << 30;
 /// From asking an agent to end to killing it.
 const DEFAULT_KILL_GRACE: Duration = Duration::from_secs(10);
+/// From an agent's result, and from every line after it, to ending a process that stays.
+const DEFAULT_LINGER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_SLOTS: u32 = 1000;
 
 /// What a worker is started with, by the daemon or by a program that embeds one.
@@ -39,6 +41,8 @@ pub struct WorkerConfig {
     pub min_free_disk: u64,
     /// From asking an agent to end to killing it.
     pub kill_grace: Duration,
+    /// How long an agent's process may stay silent once it has given its result.
+    pub linger_timeout: Duration,
     pub agents: AgentsConfig,
     /// What agents run under.
     pub shims: Arc<dyn Shims>,
@@ -64,6 +68,7 @@ impl WorkerConfig {
             slots: default_slots(),
             min_free_disk: DEFAULT_MIN_FREE_DISK,
             kill_grace: DEFAULT_KILL_GRACE,
+            linger_timeout: DEFAULT_LINGER_TIMEOUT,
             agents: AgentsConfig {
                 claude: None,
                 scripted,
@@ -125,6 +130,9 @@ pub struct Flags {
     /// Milliseconds from asking an agent to end to killing it [default: 10000]
     #[arg(long, value_name = "MS")]
     pub kill_grace_ms: Option<u64>,
+    /// Milliseconds that an agent may stay silent after its result before it is ended [default: 30000]
+    #[arg(long, value_name = "MS")]
+    pub linger_timeout_ms: Option<u64>,
     /// Milliseconds to wait out a usage limit that does not say when it is reset [default: 300000]
     #[arg(long, value_name = "MS")]
     pub limit_pause_ms: Option<u64>,
@@ -149,6 +157,7 @@ struct FileConfig {
     min_free_disk: Option<String>,
     token_file: Option<PathBuf>,
     kill_grace_ms: Option<u64>,
+    linger_timeout_ms: Option<u64>,
     limit_pause_ms: Option<u64>,
     log_format: Option<LogFormat>,
     agents: FileAgents,
@@ -202,6 +211,9 @@ pub fn load(
     }
     if let Some(grace) = flags.kill_grace_ms.or(file.kill_grace_ms) {
         config.kill_grace = Duration::from_millis(grace);
+    }
+    if let Some(timeout) = flags.linger_timeout_ms.or(file.linger_timeout_ms) {
+        config.linger_timeout = Duration::from_millis(timeout);
     }
     if let Some(pause) = flags.limit_pause_ms.or(file.limit_pause_ms) {
         config.agents.limit_pause = Duration::from_millis(pause);

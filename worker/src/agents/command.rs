@@ -83,6 +83,11 @@ impl Transcript for CommandTranscript {
         None
     }
 
+    /// Its exit is its only result.
+    fn is_done(&self) -> bool {
+        false
+    }
+
     fn conclude(self: Box<Self>, exit: &Exit, _: Timestamp) -> Conclusion {
         let outcome = match (exit.failure(), exit.code) {
             (Some(failure), _) => Outcome::Failed { failure },

@@ -100,6 +100,10 @@ pub trait Transcript: Send {
     /// Something was seen that cannot get better: end the agent now, and this is why.
     fn give_up(&self) -> Option<Failure>;
 
+    /// The agent has given its result and has nothing more to do: its process may end any time.
+    /// It may still go on, called back by something it waited for.
+    fn is_done(&self) -> bool;
+
     /// The verdict, once the process has ended, at `now`. An agent that was stopped before it
     /// was done comes out as [`Outcome::Cancelled`]; who stopped it knows the true reason.
     fn conclude(self: Box<Self>, exit: &Exit, now: Timestamp) -> Conclusion;

@@ -55,6 +55,11 @@ pub enum Event {
         resets_at: Option<i64>,
         kind: String,
     },
+    /// What runs behind the agent's back from now on. It waits for that after its result, silently,
+    /// and goes on once it has ended.
+    Background {
+        tasks: usize,
+    },
     /// The end of a run. A process may print several; the last one counts.
     Result(RunResult),
     /// Anything else; the kind as the line names it.
@@ -109,6 +114,9 @@ fn events(line: &Value) -> Vec<Event> {
             status: status(&line["error_status"]),
             error: text(&line["error"]),
         }],
+        ("system", "background_tasks_changed") => {
+            vec![Event::Background { tasks: line["tasks"].as_array().map_or(0, Vec::len) }]
+        }
         ("assistant", _) if line["is_api_error_message"] == true => vec![Event::ApiError {
             status: status(&line["api_error_status"]),
             error: text(&line["error"]),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assignment::Progress;
 use super::course::Order;
-use super::deadlines::Deadlines;
+use super::deadlines::{Deadlines, Due};
 use super::machine::{Cause, Input};
 use super::now;
 use super::run::{Work, worker_error};
@@ -56,7 +56,11 @@ impl Work {
             reader: RecordReader::open(&path, 0)?,
             lines: Lines::default(),
             transcript: agent.transcript(&self.job()?),
-            deadlines: Deadlines::new(&self.assignment.spec, self.started_at()),
+            deadlines: Deadlines::new(
+                &self.assignment.spec,
+                self.host.config.linger_timeout,
+                self.started_at(),
+            ),
         };
         let mut ending = false;
         let exit = loop {
@@ -64,10 +68,19 @@ impl Work {
             while reading.read()? {
                 tokio::task::yield_now().await;
             }
-            if !ending && let Some(failure) = reading.give_up() {
+            if !ending && let Some(due) = reading.due() {
                 ending = true;
-                let order = Order::End(Cause::Failed(failure));
-                self.host.roster.order(self.assignment.attempt, order);
+                match due {
+                    Due::Failed(failure) => {
+                        let order = Order::End(Cause::Failed(failure));
+                        self.host.roster.order(self.assignment.attempt, order);
+                    }
+                    Due::Lingered => {
+                        tracing::info!("the agent gave its result and does not end; it is ended");
+                        self.stopping = true;
+                        end(shim);
+                    }
+                }
             }
             let pause = reading.deadlines.pause(now()).filter(|_| !ending);
             tokio::select! {
@@ -138,17 +151,17 @@ impl Reading {
             if !matches!(stream, LogStream::Stdout | LogStream::Stderr) {
                 continue;
             }
-            self.deadlines.heard(Timestamp::from_millis(record.at_ms));
             if let Some(line) = self.lines.take(record) {
                 self.transcript.record(stream, &line);
             }
+            self.deadlines.heard(Timestamp::from_millis(record.at_ms), self.transcript.is_done());
         }
         Ok(!records.is_empty())
     }
 
     /// Why the agent should be ended now, if it should.
-    fn give_up(&self) -> Option<factory_domain::Failure> {
-        self.transcript.give_up().or_else(|| self.deadlines.passed(now()))
+    fn due(&self) -> Option<Due> {
+        self.transcript.give_up().map(Due::Failed).or_else(|| self.deadlines.passed(now()))
     }
 }
 

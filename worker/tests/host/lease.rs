@@ -161,11 +161,37 @@ async fn the_heartbeat_brings_the_same_wishes() {
 async fn limits_of_time_end_the_agent_with_their_reason() {
     let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
     let worker = start(&coordinator, root.path()).await;
-    let total = v1::TaskSpec { timeout_ms: Some(300), ..shell("while :; do echo x; sleep 0.05; done") };
-    let total = coordinator.offer(total).await;
-    let idle = coordinator.offer(v1::TaskSpec { idle_timeout_ms: Some(300), ..shell("sleep 1000") }).await;
-    assert_eq!(reason(&coordinator.report(&total).await), FailureReason::TimeoutTotal);
-    assert_eq!(reason(&coordinator.report(&idle).await), FailureReason::TimeoutIdle);
+    let deaf = "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 1000\" & echo up; ";
+    let busy = shell(&format!("{deaf} while :; do echo x; sleep 0.05; done"));
+    let total = coordinator.offer(v1::TaskSpec { timeout_ms: Some(300), ..busy }).await;
+    let still = shell(&format!("{deaf} sleep 1000; sleep 1000"));
+    let idle = coordinator.offer(v1::TaskSpec { idle_timeout_ms: Some(300), ..still }).await;
+    for (attempt, expected) in [(total, FailureReason::TimeoutTotal), (idle, FailureReason::TimeoutIdle)] {
+        assert_eq!(reason(&coordinator.report(&attempt).await), expected);
+        assert_eq!(processes(&attempt), 0);
+    }
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_stays_after_its_result_is_ended_and_the_result_stands() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    let mut config = config(&coordinator, root.path());
+    config.linger_timeout = Duration::from_millis(300);
+    let worker = Worker::start(config).await.expect("a worker");
+    let stays = |last: &str| v1::TaskSpec {
+        agent: "scripted".into(),
+        prompt: format!("orphan\nlinger 1000000\n{last}"),
+        // Passed as well meanwhile, and no failure any more.
+        idle_timeout_ms: Some(200),
+        ..v1::TaskSpec::default()
+    };
+    let done = coordinator.offer(stays("say All is well.")).await;
+    let failed = coordinator.offer(stays("fail It broke.")).await;
+    let report = coordinator.report(&done).await;
+    assert_eq!((report.outcome(), report.result_text.as_str()), (v1::OutcomeKind::Succeeded, "All is well."));
+    assert_eq!(reason(&coordinator.report(&failed).await), FailureReason::AgentError);
+    assert_eq!(processes(&done) + processes(&failed), 0);
     worker.shutdown().await;
 }
 

@@ -299,11 +299,33 @@ fn an_end_without_a_good_result_is_never_a_success() {
     );
 }
 
+/// What the CLI printed of a command that outlived the turn it was started in.
+const BACKGROUND: [&str; 4] = [
+    r#"{"type":"system","subtype":"background_tasks_changed","tasks":[{"task_id":"b349pq4i9","task_type":"local_bash","description":"bg"}]}"#,
+    r#"{"type":"system","subtype":"task_started","task_id":"b349pq4i9","tool_use_id":"toolu_1","is_backgrounded":true}"#,
+    r#"{"type":"system","subtype":"task_notification","task_id":"b349pq4i9","tool_use_id":"toolu_1","status":"completed"}"#,
+    r#"{"type":"system","subtype":"background_tasks_changed","tasks":[]}"#,
+];
+
+#[test]
+fn an_agent_is_done_once_it_waits_for_nothing_in_the_background() {
+    let [began, started, ended, none_left] = BACKGROUND;
+    let is_done = |lines: &[&str]| transcript(lines, "").is_done();
+    assert!(!is_done(&[INIT]));
+    assert!(is_done(&[INIT, DONE]));
+    assert!(!is_done(&[INIT, began, started, DONE]), "it waits, and says nothing meanwhile");
+    assert!(!is_done(&[INIT, began, started, DONE, ended, none_left, INIT]), "it was called back");
+    assert!(is_done(&[INIT, began, started, DONE, ended, none_left, INIT, DONE]));
+}
+
 #[test]
 fn an_agent_that_was_stopped_is_cancelled_unless_it_was_done() {
     let stopped = Exit { stopped: true, ..exit(143) };
     assert_eq!(transcript(&[INIT], "").conclude(&stopped, NOW).outcome, Outcome::Cancelled);
     assert_eq!(transcript(&[INIT, DONE], "").conclude(&stopped, NOW).outcome, Outcome::Succeeded);
+    let broken = DONE.replace(r#""is_error":false"#, r#""is_error":true"#);
+    let broken = failure(transcript(&[INIT, &broken], "").conclude(&stopped, NOW));
+    assert_eq!(broken.0, FailureReason::AgentError, "what it said at its end counts");
     let resumed = transcript(&[INIT, DONE, INIT], "").conclude(&stopped, NOW);
     assert_eq!(resumed.outcome, Outcome::Cancelled, "a background task had called it back");
 }

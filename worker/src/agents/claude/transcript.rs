@@ -29,6 +29,8 @@ pub struct StreamTranscript {
     /// The last result, and whether the agent went on after it.
     result: Option<RunResult>,
     went_on: bool,
+    /// Tasks it waits for before it ends.
+    background: usize,
     last_words: String,
     trouble: Option<Trouble>,
     /// A login was refused, which no retry mends.
@@ -67,6 +69,7 @@ impl StreamTranscript {
             budget_micro_usd: job.spec.budget_micro_usd,
             result: None,
             went_on: false,
+            background: 0,
             last_words: String::new(),
             trouble: None,
             refused: None,
@@ -104,6 +107,7 @@ impl StreamTranscript {
                 let resets_at = resets_at.map(|at| Timestamp::from_millis(at.saturating_mul(1000)));
                 self.limit = rejected.then_some(Limit { kind, resets_at });
             }
+            Event::Background { tasks } => self.background = tasks,
             Event::Result(result) => {
                 self.result = Some(result);
                 self.went_on = false;
@@ -123,7 +127,7 @@ impl StreamTranscript {
             Outcome::Failed { failure }
         } else if completed && !cut_short {
             Outcome::Succeeded
-        } else if exit.stopped {
+        } else if exit.stopped && !self.is_done() {
             Outcome::Cancelled
         } else {
             self.failed(exit, now)
@@ -282,6 +286,11 @@ impl Transcript for StreamTranscript {
         let message =
             format!("{}'s login was refused (401 {error}). On the worker's host, {LOG_IN}", self.name);
         Some(Failure { reason: FailureReason::AuthFailed, message })
+    }
+
+    /// While a background task runs, Claude Code waits for it, for ten minutes at most by its own clock.
+    fn is_done(&self) -> bool {
+        self.result.is_some() && !self.went_on && self.background == 0
     }
 
     fn conclude(self: Box<Self>, exit: &Exit, now: Timestamp) -> Conclusion {

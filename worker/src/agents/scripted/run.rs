@@ -32,6 +32,8 @@ struct Agent {
     turns: u32,
     cost_usd: f64,
     last_words: String,
+    /// From its result to its end.
+    linger: Duration,
     /// The terminal reason of a run that fails.
     failing: &'static str,
 }
@@ -44,6 +46,7 @@ impl Agent {
             turns: 0,
             cost_usd: 0.0,
             last_words: "Done.".to_owned(),
+            linger: Duration::ZERO,
             failing: "failed",
         }
     }
@@ -54,15 +57,21 @@ impl Agent {
         io::stdin().lock().read_to_string(&mut prompt)?;
         let cwd = std::env::current_dir()?;
         self.print(json!({ "type": "system", "subtype": "init", "session_id": self.session, "cwd": cwd, "model": "scripted" }))?;
-        for step in parse(&prompt) {
+        let failed = self.take_all(&parse(&prompt))?;
+        self.finish(failed.as_deref())?;
+        sleep(self.linger);
+        Ok(failed.is_none())
+    }
+
+    /// Why it failed, if it did.
+    fn take_all(&mut self, steps: &[Step]) -> io::Result<Option<String>> {
+        for step in steps {
             self.turns += 1;
-            if let Err(why) = self.take(&step)? {
-                self.finish(Some(&why))?;
-                return Ok(false);
+            if let Err(why) = self.take(step)? {
+                return Ok(Some(why));
             }
         }
-        self.finish(None)?;
-        Ok(true)
+        Ok(None)
     }
 
     /// The inner error is the agent's failure, told in its result.
@@ -87,6 +96,7 @@ impl Agent {
             Step::Orphan => {
                 Command::new("setsid").args(["sleep", "100000"]).spawn()?;
             }
+            Step::Linger(time) => self.linger = *time,
             Step::Fail(why) => return Ok(Err(why.clone())),
             Step::FailOnce(why) if is_first_attempt() => return Ok(Err(why.clone())),
             Step::LimitOnce(time) if is_first_attempt() => return self.meet_limit(*time).map(Err),

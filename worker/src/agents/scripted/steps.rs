@@ -24,6 +24,8 @@ pub enum Step {
     Cost(f64),
     /// `orphan`: a process in a session of its own that would outlive the agent
     Orphan,
+    /// `linger MILLISECONDS`: the process stays so much longer than its result
+    Linger(Duration),
     /// `fail MESSAGE`
     Fail(String),
     /// `fail-once MESSAGE`: on the task's first attempt only
@@ -48,6 +50,7 @@ impl Step {
             "line" => Self::Line(rest.parse().ok()?),
             "cost" => Self::Cost(rest.parse().ok()?),
             "orphan" if rest.is_empty() => Self::Orphan,
+            "linger" => Self::Linger(Duration::from_millis(rest.parse().ok()?)),
             "fail" => Self::Fail(text()),
             "fail-once" => Self::FailOnce(text()),
             "limit-once" => Self::LimitOnce(Duration::from_secs(rest.parse().ok()?)),
