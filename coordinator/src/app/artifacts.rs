@@ -29,6 +29,10 @@ impl ArtifactName {
 pub struct ArtifactContent(File);
 
 impl ArtifactContent {
+    pub(super) fn of(file: File) -> Self {
+        Self(file)
+    }
+
     /// The next piece; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let mut piece = Vec::new();

@@ -4,7 +4,7 @@ use factory_domain::{AttemptId, Rejected, TaskId};
 
 use crate::artifacts::ArtifactError;
 use crate::logs::LogError;
-use crate::store::{ApplyError, ResolveError, StoreError, SubmitError};
+use crate::store::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
 
 /// One field that cannot be accepted, by its path in the request: `tasks[2].prompt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub enum Error {
     NoSuchAttempt { task: TaskId, number: u32 },
     #[error("no {what} is kept of task {task}")]
     NoSuchArtifact { task: TaskId, what: String },
+    #[error("no checkpoint is kept of attempt {0}")]
+    NoCheckpoint(AttemptId),
+    #[error("a file of checkpoint {number} of attempt {attempt} is not here; upload it first")]
+    CheckpointFileMissing { number: u32, attempt: AttemptId },
     #[error("`{0}` is the beginning of several task ids; give more of it")]
     AmbiguousTask(String),
     #[error("there is no worker `{0}`")]
@@ -82,6 +86,18 @@ impl From<SubmitError> for Error {
         match error {
             SubmitError::KeyReused { index, key, existing } => Self::KeyReused { index, key, existing },
             SubmitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<CheckpointError> for Error {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::NotYours(attempt) => Self::NotYours(attempt),
+            CheckpointError::FileMissing { number, attempt } => {
+                Self::CheckpointFileMissing { number, attempt }
+            }
+            CheckpointError::Store(error) => Self::Store(error),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod alarm;
 mod artifacts;
 mod cancel;
+mod checkpoint;
 mod dispatch;
 mod drain;
 mod effects;
@@ -30,7 +31,8 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use artifacts::ArtifactName;
+pub use artifacts::{ArtifactContent, ArtifactName};
+pub use checkpoint::OpenCheckpoint;
 pub use error::{Error, FieldViolation};
 pub use fleet::{Outbox, ToWorker};
 pub use get::TaskDetail;

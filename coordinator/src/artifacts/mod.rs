@@ -109,6 +109,20 @@ impl ArtifactStore {
         }
     }
 
+    /// Deletes what was kept. One that is not there is deleted already.
+    pub async fn remove(
+        &self,
+        attempt: AttemptId,
+        kind: ArtifactKind,
+        name: &str,
+    ) -> Result<(), ArtifactError> {
+        let path = self.path(attempt, kind, name);
+        match fs::remove_file(&path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(ArtifactError::io("delete", &path)),
+        }
+    }
+
     fn path(&self, attempt: AttemptId, kind: ArtifactKind, name: &str) -> PathBuf {
         let dir = self.root.join(attempt.to_string());
         match kind {

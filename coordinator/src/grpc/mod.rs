@@ -3,6 +3,7 @@
 
 mod artifacts;
 pub mod auth;
+mod checkpoints;
 mod fleet;
 mod logs;
 mod session;

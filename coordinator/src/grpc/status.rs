@@ -65,6 +65,7 @@ fn code_of(error: &Error) -> Code {
     match error {
         Error::Invalid(_) | Error::AmbiguousTask(_) => Code::InvalidArgument,
         Error::NoSuchTask(_) | Error::NoSuchAttempt { .. } | Error::NoSuchArtifact { .. } => Code::NotFound,
+        Error::NoCheckpoint(_) | Error::CheckpointFileMissing { .. } => Code::NotFound,
         // Names are given freely: one that several have finds none of them.
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
         Error::KeyReused { .. } => Code::AlreadyExists,

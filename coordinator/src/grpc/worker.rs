@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{artifacts, session};
+use super::{artifacts, checkpoints, session, stream_to_client};
 use crate::app::{App, Beat, Error, LogBatch, ReportVerdict};
 use crate::store::{Held, Holding, ReportedAttempt};
 
@@ -80,18 +80,20 @@ impl WorkerService for Workers {
 
     async fn checkpoint(
         &self,
-        _request: Request<v1::CheckpointRequest>,
+        request: Request<v1::CheckpointRequest>,
     ) -> Result<Response<v1::CheckpointResponse>, Status> {
-        Err(Status::unimplemented("checkpoints are not kept yet"))
+        self.0.keep_checkpoint(checkpoints::read_taken(request.into_inner())?).await?;
+        Ok(Response::new(v1::CheckpointResponse {}))
     }
 
     type FetchCheckpointStream = BoxStream<'static, Result<v1::FetchCheckpointResponse, Status>>;
 
     async fn fetch_checkpoint(
         &self,
-        _request: Request<v1::FetchCheckpointRequest>,
+        request: Request<v1::FetchCheckpointRequest>,
     ) -> Result<Response<Self::FetchCheckpointStream>, Status> {
-        Err(Status::unimplemented("checkpoints are not kept yet"))
+        let parts = checkpoints::open(&self.0, request.into_inner()).await?;
+        Ok(Response::new(stream_to_client(&self.0, parts)))
     }
 
     async fn report(

@@ -1,4 +1,4 @@
-//! The durable state: tasks, attempts, the event feed, workers, artifacts.
+//! The durable state: tasks, attempts, the event feed, workers, artifacts, checkpoints.
 //!
 //! [`Store`] is a narrow set of verbs. Each write is one transaction in which
 //! the domain decides, the `WHERE` checks again, and the feed gets its row; the
@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factory_domain::{
-    AgentKind, AttemptId, AttemptState, Backoff, Capacity, Effect, Event, Labels, LeaseTerms, Rejected,
-    Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    AgentKind, AttemptId, AttemptState, Backoff, Capacity, Checkpoint, Effect, Event, Labels, LeaseTerms,
+    Rejected, Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
 };
 use tokio::sync::watch;
 
@@ -78,6 +78,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records a file already kept under the root; the same again replaces it.
     async fn add_artifact(&self, artifact: ArtifactEntry, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Makes a checkpoint the one that another attempt would go on from, and answers with the
+    /// artifacts it takes the place of: their rows are gone, their files are the caller's to
+    /// delete. The newest of an attempt counts, whatever became of the attempt: one that is
+    /// not newer than what is kept changes nothing.
+    async fn keep_checkpoint(
+        &self,
+        taken: TakenCheckpoint,
+        now: Timestamp,
+    ) -> Result<Vec<ArtifactEntry>, CheckpointError>;
+
+    /// The newest checkpoint of an attempt.
+    async fn checkpoint(&self, attempt: AttemptId) -> Result<Option<Checkpoint>, StoreError>;
 
     /// Finds a task by full id, unique id prefix or short number.
     async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError>;
@@ -153,6 +166,16 @@ pub enum ApplyError {
     NoSuchTask(TaskId),
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("attempt {0} is not this worker's")]
+    NotYours(AttemptId),
+    #[error("a file of checkpoint {number} of attempt {attempt} is not here; upload it first")]
+    FileMissing { number: u32, attempt: AttemptId },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -254,6 +277,15 @@ pub enum Reported {
     Accepted(Applied),
     Duplicate,
     Superseded,
+}
+
+/// A checkpoint, by the worker that took it.
+#[derive(Debug, Clone)]
+pub struct TakenCheckpoint {
+    pub worker: WorkerId,
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    pub checkpoint: Checkpoint,
 }
 
 #[derive(Debug, Clone)]

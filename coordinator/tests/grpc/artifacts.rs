@@ -8,17 +8,18 @@ use uuid::Uuid;
 
 use crate::setup::{Factory, Worker, prompt, soon, succeeded};
 
-/// Uploads `content` as the attempt's patch, announced with the digest of `announced`.
-async fn upload(
+/// Uploads `content` under a kind and a name, announced with the digest of `announced`.
+pub async fn upload(
     factory: &Factory,
     worker: Uuid,
     offer: &v1::Offer,
+    (kind, name): (v1::ArtifactKind, String),
     content: &[u8],
     announced: &[u8],
 ) -> Result<(), Status> {
     let artifact = v1::Artifact {
-        kind: v1::ArtifactKind::Patch.into(),
-        name: "changes.patch".into(),
+        kind: kind.into(),
+        name,
         bytes: content.len() as u64,
         sha256: Sha256::digest(announced).to_vec(),
     };
@@ -33,6 +34,10 @@ async fn upload(
     let requests = parts.into_iter().map(|part| v1::UploadArtifactRequest { part: Some(part) });
     let requests = tokio_stream::iter(requests.collect::<Vec<_>>());
     soon(factory.client.worker().upload_artifact(requests)).await.map(drop)
+}
+
+fn patch_name() -> (v1::ArtifactKind, String) {
+    (v1::ArtifactKind::Patch, "changes.patch".to_owned())
 }
 
 async fn read(factory: &Factory, task: &str) -> Result<Vec<u8>, Status> {
@@ -55,7 +60,7 @@ async fn a_patch_is_kept_and_read_back_whole() {
     let offer = worker.run().await;
     assert_eq!(read(&factory, &task.id).await.expect_err("none yet").code(), Code::NotFound);
     let patch = vec![b'+'; 700_000];
-    upload(&factory, worker.id, &offer, &patch, &patch).await.expect("kept");
+    upload(&factory, worker.id, &offer, patch_name(), &patch, &patch).await.expect("kept");
     worker.report(&offer, succeeded(0)).await;
     assert!(read(&factory, &task.id).await.expect("it is there") == patch);
     let attempt = factory.get(&task.id).await.attempts.remove(0);
@@ -68,9 +73,10 @@ async fn what_is_anothers_or_damaged_is_not_kept() {
     let mut worker = Worker::connect(&factory.client).await;
     let task = factory.submit(prompt("Work")).await;
     let offer = worker.run().await;
-    let forged = upload(&factory, Uuid::now_v7(), &offer, b"x", b"x").await.expect_err("refused");
+    let forged =
+        upload(&factory, Uuid::now_v7(), &offer, patch_name(), b"x", b"x").await.expect_err("refused");
     assert_eq!(forged.code(), Code::FailedPrecondition);
-    let damaged = upload(&factory, worker.id, &offer, b"x", b"y").await.expect_err("refused");
+    let damaged = upload(&factory, worker.id, &offer, patch_name(), b"x", b"y").await.expect_err("refused");
     assert_eq!(damaged.code(), Code::DataLoss);
     assert_eq!(read(&factory, &task.id).await.expect_err("none").code(), Code::NotFound);
 }

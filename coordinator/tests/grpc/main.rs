@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod auth;
+mod checkpoint;
 mod drain;
 mod leases;
 mod logs;

@@ -150,6 +150,10 @@ impl Worker {
         }
     }
 
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub async fn say(&self, message: Say) {
         let request = v1::SessionRequest { message: Some(message) };
         self.say.send(request).await.expect("the session is open");

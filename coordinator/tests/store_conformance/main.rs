@@ -1,6 +1,7 @@
 //! One suite for every store: a function a rule, each given a store that is open and empty.
 
 mod bench;
+mod checkpoint;
 mod drain;
 mod durability;
 mod history;
@@ -65,6 +66,10 @@ holds_over_sqlite! {
         a_drain_outlives_the_session_and_keeps_its_first_time,
         nobody_drains_a_stranger,
         what_a_worker_holds_is_told_with_its_tasks;
+    checkpoint:
+        the_newest_checkpoint_of_an_attempt_counts,
+        a_checkpoint_stands_on_files_that_are_here,
+        a_checkpoint_is_fenced_and_outlives_the_lease;
     read:
         the_feed_has_no_gaps_and_says_what_the_rows_say,
         the_feed_is_read_in_pieces_and_by_task,

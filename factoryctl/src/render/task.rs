@@ -163,7 +163,8 @@ impl Page {
     fn artifacts(&mut self, attempts: &[v1::Attempt]) {
         let kept = attempts.iter().flat_map(|attempt| {
             attempt.artifacts.iter().map(move |artifact| {
-                format!("{} ({}, attempt {})", artifact.name, units::bytes(artifact.bytes), attempt.number)
+                let (name, size) = (artifact_name(artifact), units::bytes(artifact.bytes));
+                format!("{name} ({size}, attempt {})", attempt.number)
             })
         });
         for (index, artifact) in kept.enumerate() {
@@ -181,6 +182,14 @@ impl Page {
         {
             let _ = writeln!(self.0, "  {DIM}next:{DIM:#} {step}");
         }
+    }
+}
+
+fn artifact_name(artifact: &v1::Artifact) -> String {
+    match artifact.kind() {
+        v1::ArtifactKind::CheckpointWork => format!("checkpoint {}: work", artifact.name),
+        v1::ArtifactKind::CheckpointTranscript => format!("checkpoint {}: conversation", artifact.name),
+        _ => plain::line(&artifact.name),
     }
 }
 

@@ -56,7 +56,7 @@ impl ArtifactRow {
     }
 }
 
-fn name_of(kind: ArtifactKind) -> &'static str {
+pub(super) fn name_of(kind: ArtifactKind) -> &'static str {
     match kind {
         ArtifactKind::Patch => "patch",
         ArtifactKind::Bundle => "bundle",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::{ApplyError, StoreError, SubmitError};
+use crate::store::{ApplyError, CheckpointError, StoreError, SubmitError};
 
 /// SQLite's primary result codes, the low byte of an extended code (<https://www.sqlite.org/rescode.html>).
 mod primary {
@@ -67,6 +67,15 @@ impl Failure for SubmitError {
         match self {
             Self::Store(error) => Some(error),
             Self::KeyReused { .. } => None,
+        }
+    }
+}
+
+impl Failure for CheckpointError {
+    fn of_the_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::NotYours(_) | Self::FileMissing { .. } => None,
         }
     }
 }

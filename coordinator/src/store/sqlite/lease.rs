@@ -12,9 +12,9 @@ use super::statements;
 use crate::store::{Held, Holding, Renewal, Reported, ReportedAttempt, StoreError};
 
 /// An attempt as the fence looks at it.
-struct Fenced {
-    task: TaskId,
-    worker: WorkerId,
+pub(super) struct Fenced {
+    pub task: TaskId,
+    pub worker: WorkerId,
     state: AttemptState,
     report_digest: Option<Vec<u8>>,
 }
@@ -28,7 +28,10 @@ struct FencedRow {
     report_digest: Option<Vec<u8>>,
 }
 
-async fn fenced(tx: &mut Tx<'_>, attempts: &[AttemptId]) -> Result<HashMap<AttemptId, Fenced>, StoreError> {
+pub(super) async fn fenced(
+    tx: &mut Tx<'_>,
+    attempts: &[AttemptId],
+) -> Result<HashMap<AttemptId, Fenced>, StoreError> {
     let rows: Vec<FencedRow> =
         sqlx::query_as(statements::HELD).bind(to_json(&attempts)).fetch_all(&mut *tx.connection).await?;
     rows.into_iter()

@@ -6,6 +6,7 @@
 
 mod apply;
 mod artifact;
+mod checkpoint;
 mod claim;
 mod error;
 mod fleet;
@@ -24,7 +25,7 @@ mod writer;
 use std::path::Path;
 
 use async_trait::async_trait;
-use factory_domain::{AttemptId, Event, TaskId, Timestamp, WorkerId};
+use factory_domain::{AttemptId, Checkpoint, Event, TaskId, Timestamp, WorkerId};
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -34,9 +35,9 @@ use self::job::{Calls, Job, Verb};
 pub use self::open::OpenError;
 use self::writer::Writer;
 use super::{
-    Applied, ApplyError, ArtifactEntry, AttemptEntry, Claim, Claimed, FeedEvent, HeldEntry, Holding,
-    ListFilter, NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError,
-    SubmitError, Submitted, TaskEntry, WorkerEntry, WorkerRow,
+    Applied, ApplyError, ArtifactEntry, AttemptEntry, CheckpointError, Claim, Claimed, FeedEvent, HeldEntry,
+    Holding, ListFilter, NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError,
+    SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -128,6 +129,18 @@ impl Store for SqliteStore {
 
     async fn add_artifact(&self, artifact: ArtifactEntry, now: Timestamp) -> Result<(), StoreError> {
         self.write(artifact::KeepArtifact { artifact, now }).await
+    }
+
+    async fn keep_checkpoint(
+        &self,
+        taken: TakenCheckpoint,
+        now: Timestamp,
+    ) -> Result<Vec<ArtifactEntry>, CheckpointError> {
+        self.write(checkpoint::KeepCheckpoint { taken, now }).await
+    }
+
+    async fn checkpoint(&self, attempt: AttemptId) -> Result<Option<Checkpoint>, StoreError> {
+        checkpoint::checkpoint(&self.readers, attempt).await
     }
 
     async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError> {

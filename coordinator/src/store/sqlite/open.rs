@@ -114,6 +114,32 @@ fn migrate_error(error: MigrateError, path: &Path) -> OpenError {
 mod tests {
     use super::*;
 
+    /// The table of artifacts was made anew once: what was in it is still there.
+    #[tokio::test]
+    async fn what_an_older_release_kept_is_brought_along() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("t.db");
+        // Off, so that one row needs no attempt, task and worker to belong to.
+        let mut older = writing(&path).foreign_keys(false).connect().await.expect("opened");
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version <= 3) {
+            sqlx::raw_sql(migration.sql.clone()).execute(&mut older).await.expect("made");
+        }
+        sqlx::raw_sql(
+            "INSERT INTO artifacts VALUES (zeroblob(16), 'patch', 'changes.patch', 7, zeroblob(32), 9);",
+        )
+        .execute(&mut older)
+        .await
+        .expect("kept");
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > 3) {
+            sqlx::raw_sql(migration.sql.clone()).execute(&mut older).await.expect("migrated");
+        }
+        let kept: (String, i64, i64) = sqlx::query_as("SELECT name, bytes, kept_at FROM artifacts")
+            .fetch_one(&mut older)
+            .await
+            .expect("there");
+        assert_eq!(kept, ("changes.patch".to_owned(), 7, 9));
+    }
+
     #[test]
     fn an_old_library_is_told_from_a_new_one() {
         assert!(is_new_enough("3.51.3"));

@@ -196,7 +196,7 @@ statements! {
              UNION ALL
              SELECT min(wake_at) FROM tasks INDEXED BY tasks_parked WHERE state = 'parked')";
 
-    // Workers and artifacts.
+    // Workers, artifacts and checkpoints.
     ENTER_WORKER =
         "INSERT INTO workers (id, session_id, name, version, labels, agents, slots, free_disk,
                               registered_at, last_seen_at)
@@ -212,6 +212,18 @@ statements! {
         "INSERT INTO artifacts (attempt_id, kind, name, bytes, sha256, kept_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (attempt_id, kind, name) DO UPDATE SET
              bytes = excluded.bytes, sha256 = excluded.sha256, kept_at = excluded.kept_at";
+    HAS_ARTIFACT =
+        "SELECT EXISTS (SELECT 1 FROM artifacts WHERE attempt_id = ?1 AND kind = ?2 AND name = ?3)";
+    CHECKPOINT_OF = "SELECT checkpoint FROM checkpoints WHERE attempt_id = ?1";
+    KEEP_CHECKPOINT =
+        "INSERT INTO checkpoints (attempt_id, checkpoint, kept_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (attempt_id) DO UPDATE SET
+             checkpoint = excluded.checkpoint, kept_at = excluded.kept_at";
+    DROP_OLDER_CHECKPOINTS =
+        "DELETE FROM artifacts
+         WHERE attempt_id = ?1 AND kind IN ('checkpoint_work', 'checkpoint_transcript')
+           AND CAST(name AS INTEGER) < ?2
+         RETURNING attempt_id, kind, name, bytes, sha256";
     WORKERS = concat!("SELECT ", worker_columns!(), " FROM workers w ORDER BY w.name, w.id");
     WORKER = concat!("SELECT ", worker_columns!(), " FROM workers w WHERE w.id = ?1");
     HELD_BY =
@@ -284,6 +296,7 @@ mod tests {
             (HELD, "sqlite_autoindex_attempts_1"),
             (EXTEND, "sqlite_autoindex_attempts_1"),
             (KEYS_IN_USE, "sqlite_autoindex_tasks_2"),
+            (DROP_OLDER_CHECKPOINTS, "SEARCH artifacts USING PRIMARY KEY"),
             (EVENTS_AFTER, "SEARCH e USING INTEGER PRIMARY KEY"),
             (EVENTS_AFTER_OF, "events_by_task"),
             (TASKS_BETWEEN, "sqlite_autoindex_tasks_1"),
