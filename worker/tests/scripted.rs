@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use factory_domain::{AgentKind, AttemptId, LeaseTerms, Outcome, SpecDraft, TaskId, Timestamp};
-use factory_worker::agents::{self, AgentsConfig, Conclusion, Job};
+use factory_worker::agents::{self, AgentsConfig, Conclusion, Conversation, Job};
 use factory_worker::environment::Environment;
 use factory_worker::host_lease::{BootTime, HostLease};
 use factory_worker::shim::{self, ShimProgram};
@@ -40,10 +40,21 @@ fn now() -> Timestamp {
 
 async fn run(workspace: &Path, attempt_number: u32, prompt: &str) -> Conclusion {
     let root = tempfile::tempdir().unwrap();
+    let conversation = Conversation::New { id: Uuid::new_v4(), note: None };
+    converse(root.path(), workspace, attempt_number, prompt, conversation).await
+}
+
+async fn converse(
+    root: &Path,
+    workspace: &Path,
+    attempt_number: u32,
+    prompt: &str,
+    conversation: Conversation,
+) -> Conclusion {
     let config = AgentsConfig {
         claude: None,
         scripted: vec![WORKER.into(), "scripted-agent".into()],
-        environment: environment(root.path()),
+        environment: environment(root),
         limit_pause: agents::DEFAULT_LIMIT_PAUSE,
     };
     let agent = agents::all(&config).into_iter().find(|agent| agent.kind() == AgentKind::Scripted).unwrap();
@@ -55,14 +66,14 @@ async fn run(workspace: &Path, attempt_number: u32, prompt: &str) -> Conclusion 
         attempt_number,
         spec: draft.validate().unwrap(),
         workspace: workspace.to_owned(),
-        agent_home: root.path().join("home"),
-        session: Uuid::new_v4(),
+        agent_home: root.join("home"),
+        conversation,
         traceparent: String::new(),
     };
-    let spool = SpoolDir::create(root.path(), job.attempt).unwrap();
+    let spool = SpoolDir::create(root, job.attempt).unwrap();
     let program = ShimProgram { program: WORKER.into(), args: vec!["shim".into()] };
     let launch = agent.launch(&job).unwrap();
-    let (lease, grace) = (HostLease::open(root.path()).unwrap(), Duration::from_secs(1));
+    let (lease, grace) = (HostLease::open(root).unwrap(), Duration::from_secs(1));
     lease.extend(BootTime::now(), &LeaseTerms::default(), grace).unwrap();
     let started = shim::start(&program, &spool, workspace, &launch, lease.path(), grace).await;
     let mut shim = started.unwrap();
@@ -72,7 +83,7 @@ async fn run(workspace: &Path, attempt_number: u32, prompt: &str) -> Conclusion 
         transcript.record(record.stream(), &record.data);
     }
     let conclusion = transcript.conclude(&exit, now());
-    assert_eq!(conclusion.agent_session, Some(job.session.to_string()));
+    assert_eq!(conclusion.agent_session, Some(job.conversation.id().to_string()));
     conclusion
 }
 
@@ -121,4 +132,29 @@ async fn a_prompt_without_steps_is_noted_down_with_or_without_a_repository() {
     let workspace = tempfile::tempdir().unwrap();
     assert_eq!(run(workspace.path(), 1, "Make it faster").await.outcome, Outcome::Succeeded);
     assert_eq!(std::fs::read_to_string(workspace.path().join("NOTES.md")).unwrap(), "- Make it faster\n");
+}
+
+#[tokio::test]
+async fn it_goes_on_with_its_conversation_after_the_last_step_done() {
+    let (root, repo) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    git(repo.path(), &["init", "--quiet"]);
+    let prompt =
+        "append log.txt one\ncommit Add one\nfail-once the build broke\nappend log.txt two\ncommit Add two";
+    let id = Uuid::new_v4();
+    let begun = Conversation::New { id, note: None };
+    let first = converse(root.path(), repo.path(), 1, prompt, begun).await;
+    assert!(matches!(first.outcome, Outcome::Failed { .. }));
+    // As if it had been killed in the middle of a step: taken, and not known as done.
+    std::fs::write(repo.path().join("log.txt"), "one\ntwo\n").unwrap();
+
+    let resumed = || Conversation::Resumed { id, note: "Go on.".into() };
+    let second = converse(root.path(), repo.path(), 2, prompt, resumed()).await;
+    assert_eq!((second.outcome, second.usage.turns), (Outcome::Succeeded, 3));
+    assert_eq!(std::fs::read_to_string(repo.path().join("log.txt")).unwrap(), "one\ntwo\n");
+    assert_eq!(git(repo.path(), &["log", "--format=%s"]), "Add two\nAdd one");
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let lost = converse(elsewhere.path(), repo.path(), 2, prompt, resumed()).await;
+    let Outcome::Failed { failure } = lost.outcome else { panic!("there is nothing to resume") };
+    assert!(failure.message.contains("No conversation found"), "{failure}");
 }

@@ -3,7 +3,7 @@
 use factory_domain::{AgentKind, AttemptId, SpecDraft, TaskId};
 use uuid::Uuid;
 
-use super::Job;
+use super::{Conversation, Job};
 
 pub fn job(agent: AgentKind, prompt: &str) -> Job {
     let argv = if agent == AgentKind::Command { vec!["true".to_owned()] } else { Vec::new() };
@@ -17,7 +17,7 @@ pub fn job(agent: AgentKind, prompt: &str) -> Job {
         spec,
         workspace: std::env::temp_dir(),
         agent_home: "/nonexistent/agent-home".into(),
-        session: Uuid::new_v4(),
+        conversation: Conversation::New { id: Uuid::new_v4(), note: None },
         traceparent: String::new(),
     }
 }

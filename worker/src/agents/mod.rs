@@ -12,8 +12,10 @@ pub mod scripted;
 pub mod stream_json;
 mod tail;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,20 @@ pub trait Agent: Send + Sync {
 
     /// Reads what the agent of this job prints.
     fn transcript(&self, job: &Job) -> Box<dyn Transcript>;
+
+    /// The agent's conversations; `None`: it has none, and always begins afresh.
+    fn conversations(&self) -> Option<&dyn Conversations> {
+        None
+    }
+}
+
+/// Where an agent keeps its conversations. All of it is blocking.
+pub trait Conversations: Send + Sync {
+    /// The file of the job's conversation, where there is one that can be resumed.
+    fn find(&self, job: &Job) -> io::Result<Option<PathBuf>>;
+
+    /// Where the file must lie for the job to find it: that of the conversation as it is here, if it is.
+    fn place(&self, job: &Job) -> io::Result<PathBuf>;
 }
 
 /// An agent found usable.
@@ -76,10 +92,48 @@ pub struct Job {
     pub workspace: PathBuf,
     /// A directory of this attempt's own, for the agent's settings and its session files.
     pub agent_home: PathBuf,
-    /// The conversation's id, chosen before the start so that it is known whatever happens.
-    pub session: Uuid,
+    pub conversation: Conversation,
     /// W3C trace context; may be empty.
     pub traceparent: String,
+}
+
+impl Job {
+    /// What the agent is told at its start.
+    pub fn prompt(&self) -> Cow<'_, str> {
+        match &self.conversation {
+            Conversation::New { note: None, .. } => Cow::Borrowed(&self.spec.prompt),
+            Conversation::New { note: Some(note), .. } => {
+                Cow::Owned(format!("{}\n\n{note}", self.spec.prompt.trim_end()))
+            }
+            // The task was told when it began.
+            Conversation::Resumed { note, .. } => Cow::Borrowed(note),
+        }
+    }
+}
+
+/// The conversation an agent has about its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conversation {
+    New {
+        /// Chosen before the start, so that it is known whatever happens.
+        id: Uuid,
+        /// What an earlier attempt left, where there was one; told after the task.
+        note: Option<String>,
+    },
+    /// The one an earlier attempt had.
+    Resumed {
+        id: Uuid,
+        /// What has happened since.
+        note: String,
+    },
+}
+
+impl Conversation {
+    pub const fn id(&self) -> Uuid {
+        match self {
+            Self::New { id, .. } | Self::Resumed { id, .. } => *id,
+        }
+    }
 }
 
 /// A process to start.

@@ -2,7 +2,7 @@
 //! object a line, every field optional, unknown kinds passed over. The scripted agent
 //! prints the same, so that one reader and one renderer serve both.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Something a line says.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,11 +79,28 @@ pub struct RunResult {
     pub text: String,
     pub api_error_status: Option<u16>,
     pub turns: u32,
-    /// Since the conversation began.
-    pub cost_usd: f64,
+    /// Since the conversation began, the runs before this one included.
+    pub total: Spent,
+    /// Since the result before it, in this run or another; `None`: not told.
+    pub since_last_result: Option<Spent>,
     pub duration_ms: u64,
-    pub tokens: Tokens,
     pub session: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spent {
+    pub cost_usd: f64,
+    pub tokens: Tokens,
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, more: Self) {
+        self.cost_usd += more.cost_usd;
+        self.tokens.input += more.tokens.input;
+        self.tokens.output += more.tokens.output;
+        self.tokens.cache_read += more.tokens.cache_read;
+        self.tokens.cache_write += more.tokens.cache_write;
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -180,9 +197,9 @@ fn result(line: &Value, subtype: &str) -> RunResult {
         text: string(&line["result"]).unwrap_or_else(|| errors.join("\n")),
         api_error_status: status(&line["api_error_status"]),
         turns: u32::try_from(number(&line["num_turns"])).unwrap_or(u32::MAX),
-        cost_usd: line["total_cost_usd"].as_f64().unwrap_or_default(),
+        total: Spent { cost_usd: line["total_cost_usd"].as_f64().unwrap_or_default(), tokens: tokens(line) },
+        since_last_result: since_last_result(&line["model_usage_since_last_result"]),
         duration_ms: number(&line["duration_ms"]),
-        tokens: tokens(line),
         session: string(&line["session_id"]),
     }
 }
@@ -190,13 +207,7 @@ fn result(line: &Value, subtype: &str) -> RunResult {
 /// By model, where that is told, since it counts subagents too; else the run's own.
 fn tokens(line: &Value) -> Tokens {
     if let Some(models) = line["modelUsage"].as_object().filter(|models| !models.is_empty()) {
-        let sum = |name: &str| models.values().map(|usage| number(&usage[name])).sum();
-        return Tokens {
-            input: sum("inputTokens"),
-            output: sum("outputTokens"),
-            cache_read: sum("cacheReadInputTokens"),
-            cache_write: sum("cacheCreationInputTokens"),
-        };
+        return tokens_of(models);
     }
     let usage = &line["usage"];
     Tokens {
@@ -205,6 +216,22 @@ fn tokens(line: &Value) -> Tokens {
         cache_read: number(&usage["cache_read_input_tokens"]),
         cache_write: number(&usage["cache_creation_input_tokens"]),
     }
+}
+
+fn tokens_of(models: &Map<String, Value>) -> Tokens {
+    let sum = |name: &str| models.values().map(|usage| number(&usage[name])).sum();
+    Tokens {
+        input: sum("inputTokens"),
+        output: sum("outputTokens"),
+        cache_read: sum("cacheReadInputTokens"),
+        cache_write: sum("cacheCreationInputTokens"),
+    }
+}
+
+fn since_last_result(models: &Value) -> Option<Spent> {
+    let models = models.as_object()?;
+    let cost_usd = models.values().filter_map(|usage| usage["costUSD"].as_f64()).sum();
+    Some(Spent { cost_usd, tokens: tokens_of(models) })
 }
 
 /// Argument names that say what a call is about, the most telling first.

@@ -14,7 +14,7 @@ use super::course::{Course, Order};
 use super::journal::Journal;
 use super::machine::{Input, Machine, Step};
 use crate::agent_host::Shared;
-use crate::agents::{Conclusion, Job};
+use crate::agents::{Conclusion, Conversation, Job};
 use crate::logs::Shipment;
 use crate::outbox::{self, Enclosure, Taken};
 use crate::shims::RunningShim;
@@ -216,7 +216,7 @@ impl Work {
             spec: assignment.spec.clone(),
             workspace: workspace.unwrap_or_else(|| self.workspace_path()),
             agent_home,
-            session: assignment.session,
+            conversation: Conversation::New { id: assignment.session, note: None },
             traceparent: assignment.traceparent.clone(),
         })
     }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::login::{BEDROCK, Login, VERTEX};
-use crate::agents::Job;
+use crate::agents::{Conversation, Job};
 use crate::environment::Environment;
 
 /// What Claude Code itself needs of the worker's environment.
@@ -55,7 +55,11 @@ pub fn argv(program: &Path, job: &Job) -> Vec<OsString> {
     // The workspace is the agent's own, and there is nobody to ask.
     argv.extend(["--permission-mode", "bypassPermissions"].map(OsString::from));
     let mut option = |name: &str, value: OsString| argv.extend([name.into(), value]);
-    option("--session-id", job.session.to_string().into());
+    let conversation = match &job.conversation {
+        Conversation::New { .. } => "--session-id",
+        Conversation::Resumed { .. } => "--resume",
+    };
+    option(conversation, job.conversation.id().to_string().into());
     if let Some(model) = &spec.model {
         option("--model", model.into());
     }
@@ -91,8 +95,8 @@ pub fn env(environment: &Environment, job: &Job) -> BTreeMap<OsString, OsString>
     if environment.get(VERTEX).is_some() {
         own.extend(FOR_VERTEX);
     }
-    let shared = matches!(Login::find(environment), Some(Login::Shared(_)));
-    if shared {
+    let shared = shared_config_dir(environment);
+    if shared.is_some() {
         own.push("CLAUDE_CONFIG_DIR");
     }
     let mut env = environment.for_agent(job, &own);
@@ -105,11 +109,19 @@ pub fn env(environment: &Environment, job: &Job) -> BTreeMap<OsString, OsString>
         // Without it root may not go without permissions.
         set("IS_SANDBOX", "1".into());
     }
-    if !shared {
+    if shared.is_none() {
         // Agents that share one can list and message each other, and their files race.
         set("CLAUDE_CONFIG_DIR", job.agent_home.clone().into());
     }
     env
+}
+
+/// Where Claude Code keeps settings and conversations that all attempts share; `None`: each has its own.
+pub fn shared_config_dir(environment: &Environment) -> Option<PathBuf> {
+    match Login::find(environment) {
+        Some(Login::Shared(credentials)) => credentials.parent().map(Path::to_owned),
+        _ => None,
+    }
 }
 
 /// A prompt that begins with `/` would run as one of Claude Code's commands; behind a line break it is text.

@@ -3,6 +3,7 @@
 //! A repository is not trusted unless the task says so: its `.claude` settings could run
 //! hooks and send the key elsewhere, so no settings are read and its `CLAUDE.md` is handed over as text.
 
+mod conversation;
 mod launch;
 mod login;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use factory_domain::AgentKind;
 
 use self::login::Login;
 use self::transcript::{LOG_IN, StreamTranscript};
-use super::{Agent, AgentVersion, Job, Launch, LaunchError, Transcript, Unavailable};
+use super::{Agent, AgentVersion, Conversations, Job, Launch, LaunchError, Transcript, Unavailable};
 use crate::environment::Environment;
 
 /// How long `claude --version` may take.
@@ -38,7 +39,7 @@ impl Claude {
         Self { path, environment, limit_pause }
     }
 
-    fn find(&self) -> Result<PathBuf, Unavailable> {
+    fn program(&self) -> Result<PathBuf, Unavailable> {
         if let Some(path) = &self.path {
             let missing = || Unavailable(format!("there is no `claude` at {}", path.display()));
             return if path.is_file() { Ok(path.clone()) } else { Err(missing()) };
@@ -82,7 +83,7 @@ impl Agent for Claude {
     }
 
     async fn probe(&self) -> Result<AgentVersion, Unavailable> {
-        let program = self.find()?;
+        let program = self.program()?;
         let version = self.version(&program).await?;
         let warning = match Login::find(&self.environment) {
             None => {
@@ -99,15 +100,19 @@ impl Agent for Claude {
     }
 
     fn launch(&self, job: &Job) -> Result<Launch, LaunchError> {
-        let program = self.find()?;
+        let program = self.program()?;
         Ok(Launch {
             argv: launch::argv(&program, job),
             env: launch::env(&self.environment, job),
-            stdin: launch::prompt(&job.spec.prompt),
+            stdin: launch::prompt(&job.prompt()),
         })
     }
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {
         Box::new(StreamTranscript::new("Claude Code", job, self.limit_pause))
+    }
+
+    fn conversations(&self) -> Option<&dyn Conversations> {
+        Some(self)
     }
 }

@@ -8,7 +8,7 @@ use factory_domain::{AgentKind, FailureReason, Outcome, Timestamp};
 use factory_proto::v1::LogStream;
 
 use super::Claude;
-use crate::agents::{Agent, Conclusion, Job, Launch, Transcript, fixture};
+use crate::agents::{Agent, Conclusion, Conversation, Job, Launch, Transcript, fixture};
 use crate::environment::Environment;
 use crate::shim::Exit;
 
@@ -94,7 +94,7 @@ fn the_argv_says_what_the_task_asks_and_no_secret() {
     job.spec.budget_micro_usd = Some(2_500_000);
     let launch = launch(&[("ANTHROPIC_API_KEY", "sk-secret")], &job);
     let argv = text(&launch.argv);
-    assert!(argv.contains(&format!("--session-id {}", job.session)), "{argv}");
+    assert!(argv.contains(&format!("--session-id {}", job.conversation.id())), "{argv}");
     assert!(argv.contains("--model opus --max-turns 7 --max-budget-usd 2.5"), "{argv}");
     assert!(
         argv.contains("-p --output-format stream-json --verbose --permission-mode bypassPermissions"),
@@ -132,6 +132,19 @@ fn a_prompt_is_never_a_command() {
     for (prompt, stdin) in [("/compact", "\n/compact"), ("fix a/b", "fix a/b"), (" /clear", "\n /clear")] {
         assert_eq!(launch(&[], &job(prompt)).stdin, stdin.as_bytes());
     }
+}
+
+#[test]
+fn a_resumed_conversation_is_told_what_happened_and_not_its_task_again() {
+    let mut job = job("do it\n");
+    let id = job.conversation.id();
+    job.conversation = Conversation::Resumed { id, note: "Go on.".into() };
+    let resumed = launch(&[], &job);
+    let argv = text(&resumed.argv);
+    assert!(argv.contains(&format!("--resume {id}")) && !argv.contains("--session-id"), "{argv}");
+    assert_eq!(resumed.stdin, b"Go on.");
+    job.conversation = Conversation::New { id, note: Some("An earlier attempt was lost.".into()) };
+    assert_eq!(launch(&[], &job).stdin, b"do it\n\nAn earlier attempt was lost.");
 }
 
 const INIT: &str = r#"{"type":"system","subtype":"init","session_id":"s-1","model":"claude-opus-5-5"}"#;
@@ -198,6 +211,31 @@ fn a_completed_run_tells_its_words_and_its_price() {
     );
     let tokens = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens);
     assert_eq!(tokens, (2005, 100, 60, 40));
+}
+
+/// As the CLI printed it of a conversation resumed after a run that cost as much, with a background
+/// task that called it back.
+#[test]
+fn a_resumed_run_is_charged_what_it_used_itself() {
+    let run = |total: f64, own: f64, tokens: u64| {
+        format!(
+            r#"{{"type":"result","subtype":"success","is_error":false,"result":"On.","num_turns":1,"terminal_reason":"completed",
+            "total_cost_usd":{total},"modelUsage":{{"a":{{"inputTokens":9000,"outputTokens":900}}}},
+            "model_usage_since_last_result":{{"a":{{"inputTokens":{tokens},"outputTokens":34,"costUSD":{own}}}}}}}"#
+        )
+    };
+    let (first, second) = (run(0.01096, 0.00548, 1200), run(0.01644, 0.00548, 1300));
+    let usage = transcript(&[INIT, &first, INIT, &second], "").conclude(&exit(0), NOW).usage;
+    assert_eq!((usage.cost_micro_usd, usage.input_tokens, usage.output_tokens), (10_960, 2500, 68));
+}
+
+#[test]
+fn a_conversation_that_is_not_found_is_the_attempts_own_failure() {
+    let lost = r#"{"type":"result","subtype":"error_during_execution","is_error":true,"num_turns":0,"total_cost_usd":0,
+        "modelUsage":{},"errors":["No conversation found with session ID: 11111111-1111-4111-8111-111111111111"]}"#;
+    let (reason, message) = failure(conclude(&[lost]));
+    assert_eq!(reason, FailureReason::AgentError, "so that the next attempt begins afresh");
+    assert!(message.contains("could not go on with the conversation"), "{message}");
 }
 
 #[test]

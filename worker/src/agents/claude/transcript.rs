@@ -9,7 +9,7 @@ use std::time::Duration;
 use factory_domain::{Failure, FailureReason, Outcome, Timestamp, Usage};
 use factory_proto::v1::LogStream;
 
-use crate::agents::stream_json::{self, Event, RunResult};
+use crate::agents::stream_json::{self, Event, RunResult, Spent};
 use crate::agents::tail::Tail;
 use crate::agents::{Conclusion, Job, Transcript};
 use crate::shim::Exit;
@@ -17,6 +17,9 @@ use crate::shim::Exit;
 /// What to do about a refused login, for every message that speaks of one.
 pub(super) const LOG_IN: &str =
     "set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN (from `claude setup-token`) for the worker";
+
+/// How the words begin of a run that was to resume a conversation and did not find it.
+const NO_CONVERSATION: &str = "No conversation found";
 
 /// Reads the output of Claude Code, or of what prints the same.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct StreamTranscript {
     went_on: bool,
     /// Tasks it waits for before it ends.
     background: usize,
+    /// By this run alone.
+    spent: Spent,
     last_words: String,
     trouble: Option<Trouble>,
     /// A login was refused, which no retry mends.
@@ -64,12 +69,13 @@ impl StreamTranscript {
     pub fn new(name: &'static str, job: &Job, limit_pause: Duration) -> Self {
         Self {
             name,
-            session: Some(job.session.to_string()),
+            session: Some(job.conversation.id().to_string()),
             model: None,
             budget_micro_usd: job.spec.budget_micro_usd,
             result: None,
             went_on: false,
             background: 0,
+            spent: Spent::default(),
             last_words: String::new(),
             trouble: None,
             refused: None,
@@ -109,6 +115,10 @@ impl StreamTranscript {
             }
             Event::Background { tasks } => self.background = tasks,
             Event::Result(result) => {
+                match result.since_last_result {
+                    Some(spent) => self.spent += spent,
+                    None => self.spent = result.total,
+                }
                 self.result = Some(result);
                 self.went_on = false;
             }
@@ -168,7 +178,7 @@ impl StreamTranscript {
         match (result.subtype.as_str(), terminal) {
             ("error_max_budget_usd", _) | (_, "budget_exhausted") => {
                 let budget = self.budget_micro_usd.map(|budget| format!(" of {}", dollars(budget)));
-                let (budget, spent) = (budget.unwrap_or_default(), dollars(micro_usd(result.cost_usd)));
+                let (budget, spent) = (budget.unwrap_or_default(), dollars(micro_usd(result.total.cost_usd)));
                 let message =
                     format!("{name} used up its budget{budget} (it spent {spent}); raise --budget-usd");
                 Failure { reason: FailureReason::Budget, message }
@@ -179,6 +189,10 @@ impl StreamTranscript {
             )),
             (_, "api_error") => self.api_failure(result),
             _ if self.trouble.is_some() || result.api_error_status.is_some() => self.api_failure(result),
+            _ if result.text.starts_with(NO_CONVERSATION) => self.agent_error(format!(
+                "{name} could not go on with the conversation of the attempt before this one: {}",
+                said(&result.text)
+            )),
             _ if result.is_error => self.agent_error(format!("{name} failed: {}", said(&result.text))),
             (_, "") => self
                 .agent_error(format!("{name} ended without doing the task: {}", said(self.closing_words()))),
@@ -256,14 +270,14 @@ impl StreamTranscript {
     }
 
     fn usage(&self) -> Usage {
-        let result = self.result.clone().unwrap_or_default();
+        let Spent { cost_usd, tokens } = self.spent;
         Usage {
-            cost_micro_usd: micro_usd(result.cost_usd),
-            turns: result.turns,
-            input_tokens: result.tokens.input,
-            output_tokens: result.tokens.output,
-            cache_read_tokens: result.tokens.cache_read,
-            cache_write_tokens: result.tokens.cache_write,
+            cost_micro_usd: micro_usd(cost_usd),
+            turns: self.result.as_ref().map(|result| result.turns).unwrap_or_default(),
+            input_tokens: tokens.input,
+            output_tokens: tokens.output,
+            cache_read_tokens: tokens.cache_read,
+            cache_write_tokens: tokens.cache_write,
             model: self.model.clone(),
         }
     }

@@ -1,17 +1,22 @@
 //! The built-in agent, for demos, tests and load: it follows the steps in its prompt, really
 //! edits, runs programs and commits, and prints what Claude Code would print about it.
 
+mod conversation;
 mod run;
 mod steps;
 
 use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use factory_domain::AgentKind;
 
 use super::claude::transcript::StreamTranscript;
-use super::{Agent, AgentVersion, Job, Launch, LaunchError, Transcript, Unavailable};
+use super::{
+    Agent, AgentVersion, Conversation, Conversations, Job, Launch, LaunchError, Transcript, Unavailable,
+};
 use crate::environment::Environment;
 
 pub use run::main;
@@ -48,12 +53,32 @@ impl Agent for Scripted {
 
     fn launch(&self, job: &Job) -> Result<Launch, LaunchError> {
         let mut argv = self.argv.clone();
-        argv.extend(["--session-id".into(), job.session.to_string().into()]);
+        let id = match &job.conversation {
+            Conversation::New { .. } => run::NEW,
+            Conversation::Resumed { .. } => run::RESUMED,
+        };
+        argv.extend([id.into(), job.conversation.id().to_string().into()]);
+        argv.extend([run::HOME.into(), job.agent_home.clone().into()]);
         let env = self.environment.for_agent(job, &[]);
-        Ok(Launch { argv, env, stdin: job.spec.prompt.clone().into_bytes() })
+        Ok(Launch { argv, env, stdin: job.prompt().into_owned().into_bytes() })
     }
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {
         Box::new(StreamTranscript::new("the scripted agent", job, self.limit_pause))
+    }
+
+    fn conversations(&self) -> Option<&dyn Conversations> {
+        Some(self)
+    }
+}
+
+impl Conversations for Scripted {
+    fn find(&self, job: &Job) -> io::Result<Option<PathBuf>> {
+        let path = self.place(job)?;
+        Ok(conversation::is_there(&path)?.then_some(path))
+    }
+
+    fn place(&self, job: &Job) -> io::Result<PathBuf> {
+        Ok(conversation::path(&job.agent_home, &job.conversation.id().to_string()))
     }
 }

@@ -3,20 +3,33 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use super::ATTEMPT_NUMBER;
+use super::conversation::{self, Conversation};
 use super::steps::{Step, parse};
+
+/// The id of a new conversation.
+pub(super) const NEW: &str = "--session-id";
+/// The id of one to go on with.
+pub(super) const RESUMED: &str = "--resume";
+/// The directory that has the conversations.
+pub(super) const HOME: &str = "--home";
 
 /// Runs the agent: the prompt is on standard input, `args` are what follows the subcommand's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let session = args.into_iter().skip_while(|name| name != "--session-id").nth(1);
-    let session = session.and_then(|id| id.into_string().ok()).unwrap_or_default();
-    match Agent::new(session).follow_prompt() {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let value = |name: &str| args.iter().skip_while(|arg| *arg != name).nth(1);
+    let resumed = value(RESUMED).is_some();
+    let session = value(RESUMED).or(value(NEW)).map(|id| id.to_string_lossy().into_owned());
+    let session = session.unwrap_or_default();
+    let home = value(HOME).map_or_else(PathBuf::new, PathBuf::from);
+    let conversation = conversation::path(&home, &session);
+    match Agent::new(session, resumed).converse(&conversation) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -28,6 +41,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 struct Agent {
     session: String,
+    /// Steps it does not know of may have been taken already.
+    resumed: bool,
     started: Instant,
     turns: u32,
     cost_usd: f64,
@@ -39,9 +54,10 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(session: String) -> Self {
+    fn new(session: String, resumed: bool) -> Self {
         Self {
             session,
+            resumed,
             started: Instant::now(),
             turns: 0,
             cost_usd: 0.0,
@@ -52,24 +68,39 @@ impl Agent {
     }
 
     /// Whether it came to a good end.
-    fn follow_prompt(mut self) -> io::Result<bool> {
-        let mut prompt = String::new();
-        io::stdin().lock().read_to_string(&mut prompt)?;
+    fn converse(mut self, conversation: &Path) -> io::Result<bool> {
+        let mut told = String::new();
+        io::stdin().lock().read_to_string(&mut told)?;
+        let conversation = if self.resumed {
+            Conversation::resume(conversation, &told)?
+        } else {
+            Some(Conversation::begin(conversation, told)?)
+        };
+        let Some(conversation) = conversation else {
+            let why = format!("No conversation found with session ID: {}", self.session);
+            self.finish(Some(&why))?;
+            return Ok(false);
+        };
         let cwd = std::env::current_dir()?;
         self.print(json!({ "type": "system", "subtype": "init", "session_id": self.session, "cwd": cwd, "model": "scripted" }))?;
-        let failed = self.take_all(&parse(&prompt))?;
+        let failed = self.go_on(conversation)?;
         self.finish(failed.as_deref())?;
         sleep(self.linger);
         Ok(failed.is_none())
     }
 
-    /// Why it failed, if it did.
-    fn take_all(&mut self, steps: &[Step]) -> io::Result<Option<String>> {
-        for step in steps {
+    /// Takes the steps that are not done. Why it failed, if it did.
+    fn go_on(&mut self, mut conversation: Conversation) -> io::Result<Option<String>> {
+        let steps = parse(&conversation.prompt);
+        if self.resumed {
+            self.say(&format!("I go on after {} of {} steps.", conversation.done, steps.len()))?;
+        }
+        for step in steps.iter().skip(conversation.done) {
             self.turns += 1;
             if let Err(why) = self.take(step)? {
                 return Ok(Some(why));
             }
+            conversation.step_done()?;
         }
         Ok(None)
     }
@@ -83,6 +114,9 @@ impl Agent {
             }
             Step::Sleep(time) => sleep(*time),
             Step::Write { path, text } => return self.edit("Write", path, || write(path, text)),
+            Step::Append { path, text } if self.resumed && ends_with(path, text) => {
+                self.say(&format!("{path} has it already."))?;
+            }
             Step::Append { path, text } => return self.edit("Edit", path, || append(path, text)),
             Step::Commit(message) => return self.commit(message),
             Step::Run(argv) => {
@@ -124,6 +158,13 @@ impl Agent {
             return Ok(Ok(()));
         }
         let added = self.run(&git(&["add", "--all"]))?;
+        if added
+            && self.resumed
+            && run(&git(&["diff", "--cached", "--quiet"])).is_ok_and(|it| it.status.success())
+        {
+            self.say("Nothing is left to commit.")?;
+            return Ok(Ok(()));
+        }
         let committed = added && self.run(&git(&["commit", "--quiet", "--message", message]))?;
         Ok(if committed { Ok(()) } else { Err(format!("cannot commit `{message}`")) })
     }
@@ -223,6 +264,10 @@ fn write(path: &str, text: &str) -> io::Result<()> {
 fn append(path: &str, text: &str) -> io::Result<()> {
     make_folder_of(path)?;
     fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+}
+
+fn ends_with(path: &str, text: &str) -> bool {
+    fs::read(path).is_ok_and(|content| content.ends_with(text.as_bytes()))
 }
 
 fn make_folder_of(path: &str) -> io::Result<()> {

@@ -10,9 +10,9 @@ pub enum Step {
     Sleep(Duration),
     /// `write PATH TEXT`; `\n` in the text is a line break
     Write { path: String, text: String },
-    /// `append PATH TEXT`
+    /// `append PATH TEXT`; where the agent was resumed and the file ends with it, it was done before
     Append { path: String, text: String },
-    /// `commit MESSAGE`: everything there is to commit
+    /// `commit MESSAGE`: everything there is to commit; a resumed agent may find nothing
     Commit(String),
     /// `run PROGRAM [ARG]…`: no shell; a failure is told and the run goes on
     Run(Vec<String>),
