@@ -6,6 +6,7 @@ mod claude;
 mod drain;
 mod fleet;
 mod limits;
+mod logins;
 mod messages_api;
 mod served;
 mod work;

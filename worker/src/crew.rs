@@ -1,23 +1,30 @@
 //! The agents of this host: which can be used now, and why the others cannot.
 //!
 //! Looked at when the worker starts, again after a refused login, and those that are not usable
-//! once a minute: someone may install one, or log in, at any time. One whose account reached a usage
-//! limit is held back until the reset, since all of this host's tasks use the same account.
+//! once a minute: someone may install one, or log in, at any time. All of this host's tasks use the same
+//! account: so an agent whose account reached a usage limit is held back until the reset, and one whose
+//! login the API refused until that may have changed. A restart forgets both, since it may bring another key.
+
+mod circuit;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use factory_domain::{AgentKind, LONGEST_USAGE_LIMIT, Timestamp};
+use factory_domain::{AgentKind, AttemptId, LONGEST_USAGE_LIMIT, Timestamp};
 use factory_proto::v1;
 use tokio::sync::watch;
+use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
+use self::circuit::Circuit;
 use crate::agents::{self, Agent, AgentVersion, AgentsConfig, Unavailable};
 use crate::attempt::now;
 
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How often a refused login is looked at: a file is read, and someone waits who just logged in.
+const LOOK_AT_LOGIN: Duration = Duration::from_secs(5);
 
 type Found = Result<AgentVersion, Unavailable>;
 
@@ -37,6 +44,7 @@ struct Condition {
     found: Found,
     /// Its account gives nothing more until then.
     limited_until: Option<Timestamp>,
+    login: Circuit,
 }
 
 impl Member {
@@ -49,6 +57,9 @@ impl Condition {
     /// The agent, where it may be offered; else why not.
     fn offered(&self) -> Result<&AgentVersion, String> {
         let version = self.found.as_ref().map_err(Unavailable::to_string)?;
+        if let Some(why) = self.login.obstacle() {
+            return Err(why);
+        }
         match self.limited_until {
             Some(until) => Err(format!("usage limit until {}", clock(until))),
             None => Ok(version),
@@ -66,30 +77,36 @@ impl Crew {
         let probes = agents.into_iter().map(|agent| async move {
             let found = agent.probe().await;
             tell(agent.kind(), &found);
-            let condition = Mutex::new(Condition { found, limited_until: None });
+            let condition = Mutex::new(Condition { found, limited_until: None, login: Circuit::default() });
             (agent.kind(), Member { agent, condition })
         });
         let members = futures_util::future::join_all(probes).await.into_iter().collect();
         Self { members, changes: watch::Sender::new(()) }
     }
 
-    /// Looks again for agents that could not be used, and offers those again whose limit
-    /// is reset, until the token is cancelled.
+    /// Looks again for agents that could not be used, and offers those again whose limit is
+    /// reset or whose login may be good again, until the token is cancelled.
     pub async fn run(&self, token: CancellationToken) {
         let mut changes = self.changes();
+        let mut look_again = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
         loop {
-            // A new limit may be over sooner than what was waited for.
             tokio::select! {
                 () = token.cancelled() => return,
+                // A new limit may be over sooner than what was waited for.
                 Ok(()) = changes.changed() => {}
+                _ = look_again.tick() => self.look_for_missing().await,
                 () = tokio::time::sleep(self.pause(now())) => {}
             }
             self.release(now());
-            for (kind, member) in &self.members {
-                let missing = member.condition().found.is_err();
-                if missing {
-                    self.look_again(*kind).await;
-                }
+            self.reconsider_logins(now()).await;
+        }
+    }
+
+    async fn look_for_missing(&self) {
+        for (kind, member) in &self.members {
+            let missing = member.condition().found.is_err();
+            if missing {
+                self.look_again(*kind).await;
             }
         }
     }
@@ -132,8 +149,68 @@ impl Crew {
 
     /// How long nothing is to be done.
     fn pause(&self, now: Timestamp) -> Duration {
-        let limits = self.members.values().filter_map(|member| member.condition().limited_until);
-        limits.map(|until| until.since(now)).min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
+        let pauses = self.members.values().map(|member| {
+            let condition = member.condition();
+            let limit = condition.limited_until.map_or(LOOK_AGAIN, |until| until.since(now));
+            if condition.login.is_open() { limit.min(LOOK_AT_LOGIN) } else { limit }
+        });
+        pauses.min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
+    }
+
+    /// Lets an attempt have the agent, or says why not. After a refused login only one has it
+    /// until the API has answered; each is given back with [`Crew::give_back`].
+    pub fn take(&self, kind: AgentKind, attempt: AttemptId) -> Result<(), String> {
+        let trial = self.member(kind)?.condition().login.take(attempt);
+        if trial.map_err(|why| cannot_be_used(kind, why))? {
+            tracing::info!(agent = %kind, %attempt, "this attempt tries the login that was refused");
+            self.changes.send_replace(());
+        }
+        Ok(())
+    }
+
+    /// The attempt needs the agent no more.
+    pub fn give_back(&self, kind: AgentKind, attempt: AttemptId) {
+        let Some(member) = self.members.get(&kind) else { return };
+        let untried = member.condition().login.ended(attempt);
+        if untried {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// The API refused the login of this attempt's agent. `why` is for people.
+    pub async fn login_refused(&self, kind: AgentKind, attempt: AttemptId, why: &str, now: Timestamp) {
+        let Some(member) = self.members.get(&kind) else { return };
+        let credential = member.agent.credential().await;
+        member.condition().login.refused(attempt, why.to_owned(), credential, now);
+        tracing::warn!(agent = %kind, %attempt, why, "agent not offered: its login was refused");
+        self.changes.send_replace(());
+        self.look_again(kind).await;
+    }
+
+    /// The API answered an attempt of this agent.
+    pub fn login_accepted(&self, kind: AgentKind) {
+        let Some(member) = self.members.get(&kind) else { return };
+        let in_doubt = member.condition().login.answered();
+        if in_doubt {
+            tracing::info!(agent = %kind, "login accepted; agent offered again");
+            self.changes.send_replace(());
+        }
+    }
+
+    /// Has those logins tried again that are others now, or were waited out.
+    async fn reconsider_logins(&self, now: Timestamp) {
+        for (kind, member) in &self.members {
+            let open = member.condition().login.is_open();
+            if !open {
+                continue;
+            }
+            let credential = member.agent.credential().await;
+            let again = member.condition().login.reconsider(credential, now);
+            if again {
+                tracing::info!(agent = %kind, "agent offered again: one attempt tries its login");
+                self.changes.send_replace(());
+            }
+        }
     }
 
     pub fn changes(&self) -> watch::Receiver<()> {
@@ -207,94 +284,4 @@ fn tell(kind: AgentKind, found: &Found) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::agents::{Job, Launch, LaunchError, Transcript};
-    use async_trait::async_trait;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    /// An agent that is logged in, or is not.
-    #[derive(Default)]
-    struct Moody(AtomicBool);
-
-    #[async_trait]
-    impl Agent for Moody {
-        fn kind(&self) -> AgentKind {
-            AgentKind::Claude
-        }
-
-        async fn probe(&self) -> Result<AgentVersion, Unavailable> {
-            match self.0.load(Ordering::SeqCst) {
-                true => Ok(AgentVersion { version: "1".into(), warning: None }),
-                false => Err(Unavailable("it is not logged in".into())),
-            }
-        }
-
-        fn launch(&self, _: &Job) -> Result<Launch, LaunchError> {
-            Err(LaunchError::NoProgram)
-        }
-
-        fn transcript(&self, _: &Job) -> Box<dyn Transcript> {
-            unreachable!("it is never started")
-        }
-    }
-
-    #[tokio::test]
-    async fn an_agent_is_offered_once_it_can_be_used_and_not_before() {
-        let agent = Arc::new(Moody::default());
-        let crew = Crew::of(vec![agent.clone()]).await;
-        let mut changes = crew.changes();
-        assert_eq!(crew.readiness()[0].unusable_because, "it is not logged in");
-        let why = crew.find(AgentKind::Claude).err().expect("not usable");
-        assert!(why.contains("not logged in"), "{why}");
-
-        agent.0.store(true, Ordering::SeqCst);
-        crew.look_again(AgentKind::Claude).await;
-        assert!(changes.has_changed().expect("the crew lives"));
-        assert_eq!(crew.readiness()[0].unusable_because, "");
-
-        changes.mark_unchanged();
-        crew.look_again(AgentKind::Claude).await;
-        assert!(!changes.has_changed().expect("the crew lives"), "nothing new is no news");
-    }
-
-    #[tokio::test]
-    async fn a_limited_agent_is_offered_again_when_its_limit_is_reset_and_not_before() {
-        let agent = Arc::new(Moody::default());
-        agent.0.store(true, Ordering::SeqCst);
-        let crew = Crew::of(vec![agent]).await;
-        let mut changes = crew.changes();
-        let at = |seconds| Timestamp::from_millis(1_900_000_000_000).after(Duration::from_secs(seconds));
-
-        crew.hold_back(AgentKind::Claude, at(90), at(0));
-        assert!(changes.has_changed().expect("the crew lives"));
-        let why = "usage limit until 17:48 UTC on Sun";
-        assert_eq!(crew.readiness()[0].unusable_because, why);
-        assert!(crew.offers(AgentKind::Claude).is_err_and(|error| error.ends_with(why)));
-        assert!(crew.find(AgentKind::Claude).is_ok(), "what was taken on before may start");
-
-        changes.mark_unchanged();
-        crew.hold_back(AgentKind::Claude, at(40), at(10));
-        crew.release(at(89));
-        assert_eq!(crew.pause(at(89)), Duration::from_secs(1), "the later reset counts");
-        assert!(!changes.has_changed().expect("the crew lives"));
-        crew.release(at(90));
-        assert!(changes.has_changed().expect("the crew lives"));
-        assert_eq!(crew.readiness()[0].unusable_because, "");
-        assert!(crew.offers(AgentKind::Claude).is_ok());
-    }
-
-    #[tokio::test]
-    async fn no_limit_is_believed_for_ever_or_after_the_fact() {
-        let agent = Arc::new(Moody::default());
-        agent.0.store(true, Ordering::SeqCst);
-        let crew = Crew::of(vec![agent]).await;
-        let now = Timestamp::from_millis(1_900_000_000_000);
-        crew.hold_back(AgentKind::Claude, now, now);
-        assert!(crew.offers(AgentKind::Claude).is_ok());
-        crew.hold_back(AgentKind::Claude, Timestamp::from_millis(i64::MAX), now);
-        assert!(crew.offers(AgentKind::Claude).is_err());
-        crew.release(now.after(LONGEST_USAGE_LIMIT));
-        assert!(crew.offers(AgentKind::Claude).is_ok());
-    }
-}
+mod tests;

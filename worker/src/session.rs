@@ -221,8 +221,14 @@ impl Session {
             Err(Full::NoSlot) => return Err(Refusal::soon("all slots of this worker are taken")),
             Err(Full::Draining) => return Err(Refusal::new("the worker is draining")),
         };
+        let agent = assignment.spec.agent;
+        if let Err(why) = self.shared.crew.take(agent, attempt) {
+            self.shared.roster.remove(attempt);
+            return Err(Refusal::soon(&why));
+        }
         self.shared.begin(assignment, orders).await.map_err(|error| {
             self.shared.roster.remove(attempt);
+            self.shared.crew.give_back(agent, attempt);
             Refusal::new(format!("the worker's disk failed: {error}"))
         })
     }

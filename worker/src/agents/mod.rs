@@ -14,10 +14,13 @@ mod tail;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +38,11 @@ pub trait Agent: Send + Sync {
 
     /// Is it here and usable? Cheap: nothing is spent and nothing is sent.
     async fn probe(&self) -> Result<AgentVersion, Unavailable>;
+
+    /// What tells the login it has now from any other; `None` for an agent without one.
+    async fn credential(&self) -> Option<Fingerprint> {
+        None
+    }
 
     /// The process to start for a job. `job.agent_home` and `job.workspace` exist.
     fn launch(&self, job: &Job) -> Result<Launch, LaunchError>;
@@ -64,6 +72,24 @@ pub struct AgentVersion {
     pub version: String,
     /// Something the operator should know and may want to change.
     pub warning: Option<String>,
+}
+
+/// Tells one credential from another while this process lives, and says nothing else about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    pub fn of(credential: impl Hash) -> Self {
+        /// Drawn anew with every start: a fingerprint is of no use to anyone else.
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(KEY.hash_one(credential))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint")
+    }
 }
 
 /// An agent that cannot be offered, and why: the thing, the cause, the next step.
@@ -157,6 +183,11 @@ pub trait Transcript: Send {
     /// The agent has given its result and has nothing more to do: its process may end any time.
     /// It may still go on, called back by something it waited for.
     fn is_done(&self) -> bool;
+
+    /// The model has answered: the agent's login is good.
+    fn is_answered(&self) -> bool {
+        false
+    }
 
     /// The verdict, once the process has ended, at `now`. An agent that was stopped before it
     /// was done comes out as [`Outcome::Cancelled`]; who stopped it knows the true reason.

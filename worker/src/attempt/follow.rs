@@ -62,11 +62,15 @@ impl Work {
                 self.started_at(),
             ),
         };
-        let mut ending = false;
+        let (mut ending, mut answered) = (false, false);
         let exit = loop {
             // What was there before is read first: a limit is judged with every line known.
             while reading.read()? {
                 tokio::task::yield_now().await;
+            }
+            if !answered && reading.transcript.is_answered() {
+                answered = true;
+                self.host.crew.login_accepted(self.assignment.spec.agent);
             }
             if !ending && let Some(due) = reading.due() {
                 ending = true;

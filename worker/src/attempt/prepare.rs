@@ -133,7 +133,10 @@ impl Work {
         let unavailable = |message: String| Failure { reason: FailureReason::AgentUnavailable, message };
         let place = self.assignment.place().cloned();
         let place = place.ok_or_else(|| worker_error("the attempt has no workspace"))?;
-        let agent = self.host.crew.find(self.assignment.spec.agent).map_err(unavailable)?;
+        let crew = &self.host.crew;
+        let agent = crew.find(self.assignment.spec.agent).map_err(unavailable)?;
+        // Its login may have been refused since the offer: then it was not started, and has not failed.
+        crew.take(self.assignment.spec.agent, self.assignment.attempt).map_err(unavailable)?;
         let job = self.job().map_err(|error| worker_error(&error))?;
         let launch = agent.launch(&job).map_err(|error| unavailable(error.to_string()))?;
         self.close_journal();

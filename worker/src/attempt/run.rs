@@ -239,6 +239,8 @@ impl Work {
     /// Removes the attempt from this host, once the coordinator has all of its log.
     async fn remove(&mut self, superseded: bool) {
         self.sweep().await;
+        // One that ended without a report has not said so yet.
+        self.host.crew.give_back(self.assignment.spec.agent, self.assignment.attempt);
         if !superseded && !self.unwanted {
             match outbox::log_records(&self.spool) {
                 Ok(records) => self.shipment.arrived(records).await,

@@ -146,14 +146,19 @@ impl Work {
 
     /// Before anyone hears of the end: the next task should not be given to an agent that gets no answer.
     async fn tell_crew(&self, outcome: &Outcome) {
-        let (crew, agent) = (&self.host.crew, self.assignment.spec.agent);
+        let (crew, agent, attempt) = (&self.host.crew, self.assignment.spec.agent, self.assignment.attempt);
         match outcome {
             Outcome::Failed { failure } if failure.reason == FailureReason::AuthFailed => {
-                crew.look_again(agent).await;
+                crew.login_refused(agent, attempt, &failure.message, now()).await;
             }
-            Outcome::Limited { until, .. } => crew.hold_back(agent, *until, now()),
+            Outcome::Succeeded => crew.login_accepted(agent),
+            Outcome::Limited { until, .. } => {
+                crew.login_accepted(agent);
+                crew.hold_back(agent, *until, now());
+            }
             _ => {}
         }
+        crew.give_back(agent, attempt);
     }
 
     fn report(&self, outcome: Outcome, log_records: u64) -> Report {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::agents::Fingerprint;
 use crate::environment::Environment;
 
 /// Variables that are a login by themselves, in the order Claude Code prefers them.
@@ -27,5 +28,14 @@ impl Login {
         let home = || environment.get("HOME").map(|home| PathBuf::from(home).join(".claude"));
         let credentials = configured.or_else(home)?.join(".credentials.json");
         credentials.is_file().then_some(Self::Shared(credentials))
+    }
+
+    /// Another one wherever the login is another: the file may be written at any time.
+    pub async fn fingerprint(environment: &Environment) -> Option<Fingerprint> {
+        match Self::find(environment)? {
+            Self::Environment => Some(Fingerprint::of(KEYS.map(|name| environment.get(name)))),
+            // One that cannot be read now is told by its next state.
+            Self::Shared(path) => tokio::fs::read(path).await.ok().map(Fingerprint::of),
+        }
     }
 }

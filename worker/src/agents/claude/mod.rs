@@ -19,7 +19,9 @@ use factory_domain::AgentKind;
 
 use self::login::Login;
 use self::transcript::{LOG_IN, StreamTranscript};
-use super::{Agent, AgentVersion, Conversations, Job, Launch, LaunchError, Transcript, Unavailable};
+use super::{
+    Agent, AgentVersion, Conversations, Fingerprint, Job, Launch, LaunchError, Transcript, Unavailable,
+};
 use crate::environment::Environment;
 
 /// How long `claude --version` may take.
@@ -97,6 +99,10 @@ impl Agent for Claude {
             )),
         };
         Ok(AgentVersion { version, warning })
+    }
+
+    async fn credential(&self) -> Option<Fingerprint> {
+        Login::fingerprint(&self.environment).await
     }
 
     fn launch(&self, job: &Job) -> Result<Launch, LaunchError> {

@@ -38,6 +38,8 @@ pub struct StreamTranscript {
     spent: Spent,
     last_words: String,
     trouble: Option<Trouble>,
+    /// The model has said something.
+    answered: bool,
     /// A login was refused, which no retry mends.
     refused: Option<String>,
     /// A subscription's limit was reached.
@@ -78,6 +80,7 @@ impl StreamTranscript {
             spent: Spent::default(),
             last_words: String::new(),
             trouble: None,
+            answered: false,
             refused: None,
             limit: None,
             limit_pause,
@@ -96,10 +99,12 @@ impl StreamTranscript {
             Event::Text { text, subagent: false } => {
                 self.last_words = text;
                 self.went_on = true;
+                self.answered = true;
                 self.trouble = None;
             }
             Event::ToolUse { subagent: false, .. } => {
                 self.went_on = true;
+                self.answered = true;
                 self.trouble = None;
             }
             Event::ApiRetry { status, error, .. } => {
@@ -305,6 +310,10 @@ impl Transcript for StreamTranscript {
     /// While a background task runs, Claude Code waits for it, for ten minutes at most by its own clock.
     fn is_done(&self) -> bool {
         self.result.is_some() && !self.went_on && self.background == 0
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answered
     }
 
     fn conclude(self: Box<Self>, exit: &Exit, now: Timestamp) -> Conclusion {
