@@ -20,6 +20,8 @@ use crate::shims::Shims;
 
 /// Bytes that must stay free where workspaces are, unless told otherwise.
 const DEFAULT_MIN_FREE_DISK: u64 = 1 << 30;
+/// Bytes of one attempt's log on this host, unless told otherwise.
+const DEFAULT_MAX_SPOOL: u64 = 1 << 30;
 /// From asking an agent to end to killing it.
 const DEFAULT_KILL_GRACE: Duration = Duration::from_secs(10);
 /// From an agent's result, and from every line after it, to ending a process that stays.
@@ -39,6 +41,8 @@ pub struct WorkerConfig {
     pub slots: u32,
     /// Bytes; below it offers are declined.
     pub min_free_disk: u64,
+    /// Bytes of one attempt's log, after which lines of its agent are left out.
+    pub max_spool: u64,
     /// From asking an agent to end to killing it.
     pub kill_grace: Duration,
     /// How long an agent's process may stay silent once it has given its result.
@@ -67,6 +71,7 @@ impl WorkerConfig {
             labels: Labels::default(),
             slots: default_slots(),
             min_free_disk: DEFAULT_MIN_FREE_DISK,
+            max_spool: DEFAULT_MAX_SPOOL,
             kill_grace: DEFAULT_KILL_GRACE,
             linger_timeout: DEFAULT_LINGER_TIMEOUT,
             agents: AgentsConfig {
@@ -124,6 +129,9 @@ pub struct Flags {
     /// Decline work below this much free disk, such as 500M or 2G [default: 1G]
     #[arg(long, value_name = "SIZE")]
     pub min_free_disk: Option<String>,
+    /// MiB of one attempt's log on this host; beyond it lines are left out [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub max_spool_mib: Option<u64>,
     /// File with the bearer token [env: FACTORY_AUTH_TOKEN holds the token itself]
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -155,6 +163,7 @@ struct FileConfig {
     slots: Option<u32>,
     pass_env: Vec<String>,
     min_free_disk: Option<String>,
+    max_spool_mib: Option<u64>,
     token_file: Option<PathBuf>,
     kill_grace_ms: Option<u64>,
     linger_timeout_ms: Option<u64>,
@@ -208,6 +217,9 @@ pub fn load(
     }
     if let Some(size) = flags.min_free_disk.or(file.min_free_disk) {
         config.min_free_disk = layers.size("min-free-disk", &size);
+    }
+    if let Some(mib) = flags.max_spool_mib.or(file.max_spool_mib) {
+        config.max_spool = mib.max(1).saturating_mul(1 << 20);
     }
     if let Some(grace) = flags.kill_grace_ms.or(file.kill_grace_ms) {
         config.kill_grace = Duration::from_millis(grace);

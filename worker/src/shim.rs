@@ -9,6 +9,7 @@
 //! only once nothing of the agent is left. A dead shim without an `exit.json` was
 //! killed; then [`Shim::wait`] ends what it left behind.
 
+mod bound;
 mod keeper;
 mod orders;
 mod output;
@@ -54,6 +55,15 @@ impl ShimProgram {
         let program = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
         Ok(Self { program, args: vec!["shim".into()] })
     }
+}
+
+/// What a shim allows its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Between being told to end and being killed.
+    pub grace: Duration,
+    /// Bytes of log, after which lines are left out.
+    pub spool: u64,
 }
 
 /// How an agent ended.
@@ -157,19 +167,18 @@ enum Held {
 
 /// Starts the agent under a shim and returns once the agent runs.
 ///
-/// `lease` is the file that says until when the agent may live, and `grace` what it gets between
-/// being told to end and being killed.
+/// `lease` is the file that says until when the agent may live.
 pub async fn start(
     shim: &ShimProgram,
     spool: &SpoolDir,
     workspace: &Path,
     launch: &Launch,
     lease: &Path,
-    grace: Duration,
+    limits: Limits,
 ) -> Result<Shim, ShimError> {
     let prompt = spool.prompt_path();
     tokio::fs::write(&prompt, &launch.stdin).await.map_err(in_spool(&prompt))?;
-    let mut child = spawn(shim, spool, workspace, launch, lease, grace)?;
+    let mut child = spawn(shim, spool, workspace, launch, lease, limits)?;
     let stdout = child.stdout.take().expect("it was asked for");
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).await.map_err(ShimError::Watch)?;
@@ -196,13 +205,13 @@ fn spawn(
     workspace: &Path,
     launch: &Launch,
     lease: &Path,
-    grace: Duration,
+    limits: Limits,
 ) -> Result<tokio::process::Child, ShimError> {
     let log = spool.shim_log_path();
     let stderr = File::create(&log).map_err(in_spool(&log))?;
     tokio::process::Command::new(&shim.program)
         .args(&shim.args)
-        .args(orders::arguments(spool.path(), workspace, lease, grace))
+        .args(orders::arguments(spool.path(), workspace, lease, limits))
         .args(&launch.argv)
         .env_clear()
         .envs(&launch.env)

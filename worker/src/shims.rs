@@ -12,7 +12,7 @@ use factory_domain::AttemptId;
 use crate::agents::Launch;
 use crate::host_lease::BootTime;
 use crate::process::Belonging;
-use crate::shim::{self, Exit, Shim, ShimError, ShimProgram};
+use crate::shim::{self, Exit, Limits, Shim, ShimError, ShimProgram};
 use crate::spool::SpoolDir;
 
 /// How long killed processes may take to be gone.
@@ -28,7 +28,7 @@ pub trait Shims: Debug + Send + Sync {
         workspace: &Path,
         launch: &Launch,
         lease: &Path,
-        grace: Duration,
+        limits: Limits,
     ) -> Result<Box<dyn RunningShim>, ShimError>;
 
     /// Finds what an earlier daemon started; see [`Shim::adopt`]. May block.
@@ -61,9 +61,9 @@ impl Shims for ShimProgram {
         workspace: &Path,
         launch: &Launch,
         lease: &Path,
-        grace: Duration,
+        limits: Limits,
     ) -> Result<Box<dyn RunningShim>, ShimError> {
-        Ok(Box::new(shim::start(self, spool, workspace, launch, lease, grace).await?))
+        Ok(Box::new(shim::start(self, spool, workspace, launch, lease, limits).await?))
     }
 
     fn adopt(&self, spool: &SpoolDir) -> Result<Option<Box<dyn RunningShim>>, ShimError> {

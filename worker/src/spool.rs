@@ -144,6 +144,11 @@ impl RecordWriter {
         self.next_offset + self.pending
     }
 
+    /// Bytes of the file, with what is buffered.
+    pub fn length(&self) -> u64 {
+        self.length + self.buffer.len() as u64
+    }
+
     /// Appends one whole line, cut into records where it is long, and writes it out.
     pub fn line(&mut self, at_ms: i64, stream: LogStream, line: Bytes) -> io::Result<()> {
         for record in record::split_line(self.next_offset(), at_ms, stream, line) {

@@ -11,7 +11,7 @@ use factory_domain::{AgentKind, AttemptId, LeaseTerms, Outcome, SpecDraft, TaskI
 use factory_worker::agents::{self, AgentsConfig, Conclusion, Conversation, Job};
 use factory_worker::environment::Environment;
 use factory_worker::host_lease::{BootTime, HostLease};
-use factory_worker::shim::{self, ShimProgram};
+use factory_worker::shim::{self, Limits, ShimProgram};
 use factory_worker::spool::{RecordReader, SpoolDir};
 use uuid::Uuid;
 
@@ -75,7 +75,8 @@ async fn converse(
     let launch = agent.launch(&job).unwrap();
     let (lease, grace) = (HostLease::open(root).unwrap(), Duration::from_secs(1));
     lease.extend(BootTime::now(), &LeaseTerms::default(), grace).unwrap();
-    let started = shim::start(&program, &spool, workspace, &launch, lease.path(), grace).await;
+    let limits = Limits { grace, spool: u64::MAX };
+    let started = shim::start(&program, &spool, workspace, &launch, lease.path(), limits).await;
     let mut shim = started.unwrap();
     let exit = shim.wait().await.unwrap();
     let mut transcript = agent.transcript(&job);

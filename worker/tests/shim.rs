@@ -12,11 +12,12 @@ use factory_proto::v1::LogStream;
 use factory_worker::agents::Launch;
 use factory_worker::host_lease::{BootTime, HostLease};
 use factory_worker::process::{Belonging, Identity};
-use factory_worker::shim::{self, Exit, Shim, ShimError, ShimProgram};
+use factory_worker::shim::{self, Exit, Limits, Shim, ShimError, ShimProgram};
 use factory_worker::spool::{RecordReader, SpoolDir};
 use tempfile::TempDir;
 
 const GRACE: Duration = Duration::from_millis(200);
+const LIMITS: Limits = Limits { grace: GRACE, spool: 16 << 20 };
 /// An agent that does not end by itself.
 const FOREVER: &str = "echo ready; exec sleep 1000";
 
@@ -53,7 +54,7 @@ impl Bench {
             env: BTreeMap::from([("PATH".into(), path), ("GREETING".into(), "hello".into())]),
             stdin: b"the prompt".to_vec(),
         };
-        shim::start(&program, &self.spool, self.dir.path(), &launch, self.lease.path(), GRACE).await
+        shim::start(&program, &self.spool, self.dir.path(), &launch, self.lease.path(), LIMITS).await
     }
 
     async fn sh(&self, script: &str) -> Shim {
@@ -114,6 +115,25 @@ async fn a_line_of_five_megabytes_is_kept_whole() {
     let lines = bench.lines(LogStream::Stdout);
     assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [5_000_000, 5]);
     assert_eq!(bench.lines(LogStream::Stderr), ["other"]);
+}
+
+#[tokio::test]
+async fn beyond_the_bound_lines_are_left_out_and_the_last_ones_are_there() {
+    let bench = Bench::new();
+    let script =
+        "head -c 40000000 /dev/zero | tr '\\0' x | fold -w 999; echo; echo note >&2; echo the result";
+    assert_eq!(end(&mut bench.sh(script).await).await.code, Some(0));
+    let lines = bench.lines(LogStream::Stdout);
+    assert_eq!(lines.last().map(String::as_str), Some("the result"));
+    assert!(lines.iter().rev().skip(1).all(|line| line.len() <= 999), "only whole lines");
+    let size = std::fs::metadata(bench.spool.records_path()).unwrap().len();
+    assert!((16 << 20..17 << 20).contains(&size), "{size}");
+    let marks = bench.lines(LogStream::Factory);
+    assert!(marks[0].contains("16 MiB (--max-spool-mib)"), "{marks:?}");
+    let left_out = |mark: &String| mark.split(' ').next().and_then(|count| count.parse::<usize>().ok());
+    let left_out: usize = marks.iter().filter_map(left_out).sum();
+    assert_eq!(lines.len() + left_out, 40_000_000_usize.div_ceil(999) + 1, "{marks:?}");
+    assert_eq!(bench.lines(LogStream::Stderr), ["note"]);
 }
 
 #[tokio::test]

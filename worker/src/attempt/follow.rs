@@ -152,12 +152,12 @@ impl Reading {
         let records = self.reader.read_batch(READ)?;
         for record in &records {
             let stream = record.stream();
-            if !matches!(stream, LogStream::Stdout | LogStream::Stderr) {
-                continue;
-            }
-            if let Some(line) = self.lines.take(record) {
+            if matches!(stream, LogStream::Stdout | LogStream::Stderr)
+                && let Some(line) = self.lines.take(record)
+            {
                 self.transcript.record(stream, &line);
             }
+            // Every record: once the log has reached its bound, the shim's marks are the signs of life.
             self.deadlines.heard(Timestamp::from_millis(record.at_ms), self.transcript.is_done());
         }
         Ok(!records.is_empty())

@@ -14,7 +14,7 @@ use super::now;
 use super::run::{Work, worker_error};
 use crate::environment::ATTEMPT_MARKER;
 use crate::repo::Request;
-use crate::shim::ShimError;
+use crate::shim::{self, ShimError};
 use crate::{setup, workspace};
 
 impl Work {
@@ -145,13 +145,9 @@ impl Work {
             .await
             .map_err(|error| worker_error(&error))?;
         let config = &self.host.config;
-        let started = config.shims.start(
-            &self.spool,
-            &job.workspace,
-            &launch,
-            self.host.lease.path(),
-            config.kill_grace,
-        );
+        let limits = shim::Limits { grace: config.kill_grace, spool: config.max_spool };
+        let lease = self.host.lease.path();
+        let started = config.shims.start(&self.spool, &job.workspace, &launch, lease, limits);
         match started.await {
             Ok(shim) => {
                 tracing::info!(shim = shim.pid(), agent = %self.assignment.spec.agent, "agent started");

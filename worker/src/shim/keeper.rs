@@ -19,8 +19,9 @@ use factory_proto::v1::LogStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, WaitOptions, WaitStatus};
 
+use super::bound::BoundedLog;
 use super::orders::Orders;
-use super::output::Output;
+use super::output::{Output, now_ms};
 use super::signals::Signals;
 use super::{Exit, Greeting, ShimFile};
 use crate::host_lease::LeaseWatch;
@@ -64,11 +65,11 @@ fn keep(orders: &Orders) -> io::Result<()> {
     let mut keeper = match start_agent(orders) {
         Ok((pid, outputs)) => Keeper {
             belonging: Belonging { attempt: orders.spool.attempt(), shim: Some(shim) },
-            grace: orders.grace,
+            grace: orders.limits.grace,
             lease: Some(lease),
             signals,
             outputs,
-            writer,
+            log: BoundedLog::new(writer, orders.limits.spool),
             agent: pid,
             ended: None,
             stopping: None,
@@ -134,7 +135,7 @@ struct Keeper {
     lease: Option<LeaseWatch>,
     signals: Signals,
     outputs: [Output; 2],
-    writer: RecordWriter,
+    log: BoundedLog,
     agent: i32,
     /// How the agent itself ended.
     ended: Option<WaitStatus>,
@@ -287,7 +288,7 @@ impl Keeper {
         let Some(bytes) = output.read(buffer)? else { return Ok(()) };
         // After a fault the pipes are still emptied: a full one would keep the agent from ending.
         if self.fault.is_none()
-            && let Err(error) = output.record(bytes, &mut self.writer)
+            && let Err(error) = output.record(bytes, &mut self.log)
         {
             self.fail(&format!("the agent's output cannot be written to the worker's disk: {error}"));
         }
@@ -321,8 +322,8 @@ impl Keeper {
     }
 
     fn close_log(&mut self) -> io::Result<()> {
-        self.outputs.iter_mut().try_for_each(|output| output.finish(&mut self.writer))?;
-        self.writer.sync()
+        self.outputs.iter_mut().try_for_each(|output| output.finish(&mut self.log))?;
+        self.log.close(now_ms())
     }
 }
 

@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Limits;
 use crate::spool::SpoolDir;
 
 /// The arguments that give these orders, up to the agent's own argv.
-pub fn arguments(spool: &Path, workspace: &Path, lease: &Path, grace: Duration) -> Vec<OsString> {
-    let grace = grace.as_millis().to_string();
+pub fn arguments(spool: &Path, workspace: &Path, lease: &Path, limits: Limits) -> Vec<OsString> {
+    let grace = limits.grace.as_millis().to_string();
     vec![
         "--spool".into(),
         spool.into(),
@@ -19,6 +20,8 @@ pub fn arguments(spool: &Path, workspace: &Path, lease: &Path, grace: Duration) 
         lease.into(),
         "--grace-ms".into(),
         grace.into(),
+        "--max-spool-bytes".into(),
+        limits.spool.to_string().into(),
         "--".into(),
     ]
 }
@@ -28,8 +31,7 @@ pub struct Orders {
     pub workspace: PathBuf,
     /// Says until when the agent may live.
     pub lease: PathBuf,
-    /// What the agent gets between being told to end and being killed.
-    pub grace: Duration,
+    pub limits: Limits,
     pub argv: Vec<OsString>,
 }
 
@@ -37,10 +39,10 @@ impl Orders {
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> io::Result<Self> {
         let usage = || {
             invalid(
-                "usage: shim --spool DIR --workspace DIR --lease-file PATH --grace-ms N -- PROGRAM [ARG]…",
+                "usage: shim --spool DIR --workspace DIR --lease-file PATH --grace-ms N --max-spool-bytes N -- PROGRAM [ARG]…",
             )
         };
-        let (mut spool, mut workspace, mut lease, mut grace) = (None, None, None, None);
+        let (mut spool, mut workspace, mut lease, mut grace, mut bound) = (None, None, None, None, None);
         let mut args = args.into_iter();
         while let Some(name) = args.next().filter(|name| name != "--") {
             let value = args.next().ok_or_else(usage)?;
@@ -49,6 +51,7 @@ impl Orders {
                 Some("--workspace") => workspace = Some(PathBuf::from(value)),
                 Some("--lease-file") => lease = Some(PathBuf::from(value)),
                 Some("--grace-ms") => grace = value.to_str().and_then(|value| value.parse().ok()),
+                Some("--max-spool-bytes") => bound = value.to_str().and_then(|value| value.parse().ok()),
                 _ => return Err(usage()),
             }
         }
@@ -56,7 +59,10 @@ impl Orders {
             spool: spool.ok_or_else(usage)?,
             workspace: workspace.ok_or_else(usage)?,
             lease: lease.ok_or_else(usage)?,
-            grace: Duration::from_millis(grace.ok_or_else(usage)?),
+            limits: Limits {
+                grace: Duration::from_millis(grace.ok_or_else(usage)?),
+                spool: bound.ok_or_else(usage)?,
+            },
             argv: args.collect(),
         })
     }

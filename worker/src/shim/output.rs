@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use factory_proto::record::MAX_DATA;
 use factory_proto::v1::LogStream;
 
-use crate::spool::RecordWriter;
+use super::bound::BoundedLog;
 
 /// The reading end of a pipe, and the line it is in the middle of.
 pub struct Output {
@@ -39,21 +39,21 @@ impl Output {
         Ok(None)
     }
 
-    pub fn record(&mut self, bytes: &[u8], writer: &mut RecordWriter) -> io::Result<()> {
+    pub fn record(&mut self, bytes: &[u8], log: &mut BoundedLog) -> io::Result<()> {
         let (at_ms, stream) = (now_ms(), self.stream);
-        self.cutter.push(bytes, |data, continues| writer.piece(at_ms, stream, data, continues))?;
-        writer.flush()
+        self.cutter.push(bytes, |data, continues| log.piece(at_ms, stream, data, continues))?;
+        log.flush()
     }
 
     /// Keeps a last line that has no break at its end.
-    pub fn finish(&mut self, writer: &mut RecordWriter) -> io::Result<()> {
+    pub fn finish(&mut self, log: &mut BoundedLog) -> io::Result<()> {
         let (at_ms, stream) = (now_ms(), self.stream);
-        self.cutter.finish(|data, continues| writer.piece(at_ms, stream, data, continues))?;
-        writer.flush()
+        self.cutter.finish(|data, continues| log.piece(at_ms, stream, data, continues))?;
+        log.flush()
     }
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
