@@ -90,6 +90,7 @@ pub fn spec_from_wire(spec: v1::TaskSpec) -> Result<TaskSpec, Vec<Violation>> {
         timeout: spec.timeout_ms.map(Duration::from_millis),
         idle_timeout: spec.idle_timeout_ms.map(Duration::from_millis),
         budget_micro_usd: spec.budget_micro_usd,
+        budget_tokens: spec.budget_tokens,
         max_turns: spec.max_turns,
     }
     .validate()
@@ -127,6 +128,7 @@ impl From<TaskSpec> for v1::TaskSpec {
             timeout_ms: spec.timeout.map(millis),
             idle_timeout_ms: spec.idle_timeout.map(millis),
             budget_micro_usd: spec.budget_micro_usd,
+            budget_tokens: spec.budget_tokens,
             max_turns: spec.max_turns,
         }
     }

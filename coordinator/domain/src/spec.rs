@@ -38,6 +38,8 @@ pub struct TaskSpec {
     pub idle_timeout: Option<Duration>,
     /// Millionths of a US dollar the agent may spend in one attempt.
     pub budget_micro_usd: Option<u64>,
+    /// Tokens the agent may use in one attempt: input, output and what it writes to the cache.
+    pub budget_tokens: Option<u64>,
     pub max_turns: Option<u32>,
 }
 
@@ -92,6 +94,7 @@ pub struct SpecDraft {
     pub timeout: Option<Duration>,
     pub idle_timeout: Option<Duration>,
     pub budget_micro_usd: Option<u64>,
+    pub budget_tokens: Option<u64>,
     pub max_turns: Option<u32>,
 }
 
@@ -157,6 +160,7 @@ impl SpecDraft {
                 timeout: self.timeout,
                 idle_timeout: self.idle_timeout,
                 budget_micro_usd: self.budget_micro_usd,
+                budget_tokens: self.budget_tokens,
                 max_turns: self.max_turns,
             }),
             _ => Err(found.0),
@@ -241,6 +245,9 @@ impl SpecDraft {
         }
         if self.budget_micro_usd == Some(0) {
             found.add("budget_usd", "must be more than nothing");
+        }
+        if self.budget_tokens == Some(0) {
+            found.add("budget_tokens", "must be at least 1");
         }
         if self.max_turns == Some(0) {
             found.add("max_turns", "must be at least 1");

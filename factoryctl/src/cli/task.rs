@@ -55,6 +55,9 @@ pub struct TaskArgs {
     /// US dollars one attempt may spend, such as 1.50 [default: no limit]
     #[arg(long = "budget-usd", value_name = "DOLLARS", value_parser = micro_usd)]
     pub budget: Option<MicroUsd>,
+    /// Tokens one attempt may use: input, output and what it writes to the cache [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub budget_tokens: Option<u64>,
     /// Turns the agent may take [default: no limit]
     #[arg(long, value_name = "N")]
     pub max_turns: Option<u32>,

@@ -111,6 +111,7 @@ fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
         timeout_ms: args.timeout.map(millis),
         idle_timeout_ms: args.idle_timeout.map(millis),
         budget_micro_usd: args.budget.map(|budget| budget.0),
+        budget_tokens: args.budget_tokens,
         max_turns: args.max_turns,
     }
 }

@@ -22,7 +22,9 @@ pub fn after(reason: &str, number: u64) -> Option<String> {
             "submit it again with a longer --timeout, or as smaller tasks".to_owned()
         }
         FailureReason::TimeoutIdle => "submit it again with a longer --idle-timeout".to_owned(),
-        FailureReason::Budget => "submit it again with a larger --budget-usd, or as smaller tasks".to_owned(),
+        FailureReason::Budget => {
+            "submit it again with a larger --budget-usd or --budget-tokens, or as smaller tasks".to_owned()
+        }
         FailureReason::SetupFailed => {
             format!("`factoryctl logs {number}` has the set-up's output; mend the script, {retry}")
         }

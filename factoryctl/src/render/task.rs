@@ -200,6 +200,7 @@ fn limits(spec: &v1::TaskSpec) -> Vec<String> {
     limits.extend(spec.timeout_ms.map(|ms| format!("{} in all", span(ms))));
     limits.extend(spec.idle_timeout_ms.map(|ms| format!("{} idle", span(ms))));
     limits.extend(spec.budget_micro_usd.map(units::money));
+    limits.extend(spec.budget_tokens.map(|n| units::count(n, "token")));
     limits.extend(spec.max_turns.map(|n| units::count(n.into(), "turn")));
     limits
 }

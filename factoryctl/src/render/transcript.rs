@@ -86,7 +86,9 @@ fn shown(event: &Event) -> Vec<String> {
             vec![format!("{yellow}usage limit reached{yellow:#} ({kind}){}", reset.unwrap_or_default())]
         }
         Event::Result(result) => failed_result(result).into_iter().collect(),
-        Event::RateLimit { .. } | Event::Background { .. } | Event::Other { .. } => Vec::new(),
+        Event::RateLimit { .. } | Event::Background { .. } | Event::Usage { .. } | Event::Other { .. } => {
+            Vec::new()
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod fixture;
 pub mod scripted;
 pub mod stream_json;
 mod tail;
+mod token_meter;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

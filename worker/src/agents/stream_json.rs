@@ -55,6 +55,14 @@ pub enum Event {
         resets_at: Option<i64>,
         kind: String,
     },
+    /// What a message of the agent's, or of a subagent's, has used so far. Comes with each line of it.
+    Usage {
+        /// The same for all lines of a message.
+        message: String,
+        tokens: Tokens,
+        /// Of this line's content.
+        bytes: u64,
+    },
     /// What runs behind the agent's back from now on. It waits for that after its result, silently,
     /// and goes on once it has ended.
     Background {
@@ -111,6 +119,18 @@ pub struct Tokens {
     pub cache_write: u64,
 }
 
+impl Tokens {
+    /// Of each kind the larger number.
+    pub fn highest(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            output: self.output.max(other.output),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write: self.cache_write.max(other.cache_write),
+        }
+    }
+}
+
 /// What a line says, in its order; `None` where it is no JSON object.
 pub fn read(line: &[u8]) -> Option<Vec<Event>> {
     let value: Value = serde_json::from_slice(line).ok()?;
@@ -139,7 +159,8 @@ fn events(line: &Value) -> Vec<Event> {
             error: text(&line["error"]),
             text: joined_text(&line["message"]["content"]),
         }],
-        ("assistant" | "user", _) => message(line),
+        ("assistant", _) => usage_of_message(line).into_iter().chain(message(line)).collect(),
+        ("user", _) => message(line),
         ("rate_limit_event", _) => {
             let info = &line["rate_limit_info"];
             vec![Event::RateLimit {
@@ -165,6 +186,15 @@ fn message(line: &Value) -> Vec<Event> {
         Value::String(words) if from_agent => vec![Event::Text { text: words.clone(), subagent }],
         _ => vec![Event::Other { kind: text(&line["type"]) }],
     }
+}
+
+fn usage_of_message(line: &Value) -> Option<Event> {
+    let message = &line["message"];
+    message["usage"].is_object().then(|| Event::Usage {
+        message: text(&message["id"]),
+        tokens: usage(&message["usage"]),
+        bytes: u64::try_from(message["content"].to_string().len()).unwrap_or(u64::MAX),
+    })
 }
 
 fn block(block: &Value, from_agent: bool, subagent: bool) -> Option<Event> {
@@ -209,7 +239,10 @@ fn tokens(line: &Value) -> Tokens {
     if let Some(models) = line["modelUsage"].as_object().filter(|models| !models.is_empty()) {
         return tokens_of(models);
     }
-    let usage = &line["usage"];
+    usage(&line["usage"])
+}
+
+fn usage(usage: &Value) -> Tokens {
     Tokens {
         input: number(&usage["input_tokens"]),
         output: number(&usage["output_tokens"]),

@@ -196,6 +196,26 @@ async fn an_agent_that_stays_after_its_result_is_ended_and_the_result_stands() {
 }
 
 #[tokio::test]
+async fn an_agent_that_uses_more_tokens_than_it_has_is_ended_with_all_its_processes() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    let worker = start(&coordinator, root.path()).await;
+    let spec = |budget_tokens, then: &str| v1::TaskSpec {
+        agent: "scripted".into(),
+        prompt: format!("orphan\ntokens 600\ntokens 600\n{then}"),
+        budget_tokens: Some(budget_tokens),
+        ..v1::TaskSpec::default()
+    };
+    let within = coordinator.offer(spec(1_200, "say done")).await;
+    assert_eq!(coordinator.report(&within).await.outcome(), v1::OutcomeKind::Succeeded);
+    let beyond = coordinator.offer(spec(1_000, "sleep 1000000")).await;
+    let report = coordinator.report(&beyond).await;
+    assert_eq!(reason(&report), FailureReason::Budget);
+    assert!(report.failure.expect("one").message.contains("used 1200 tokens"));
+    assert_eq!(processes(&beyond), 0);
+    worker.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_worker_that_is_not_heard_fences_itself_off() {
     let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
     coordinator.with(|state| state.plan.terms.lost_after_ms = 2_000);

@@ -104,6 +104,7 @@ pub struct SpecView<'a> {
     pub timeout_ms: Option<u64>,
     pub idle_timeout_ms: Option<u64>,
     pub budget_micro_usd: Option<u64>,
+    pub budget_tokens: Option<u64>,
     pub max_turns: Option<u32>,
 }
 
@@ -136,6 +137,7 @@ impl<'a> From<&'a v1::TaskSpec> for SpecView<'a> {
             timeout_ms: spec.timeout_ms,
             idle_timeout_ms: spec.idle_timeout_ms,
             budget_micro_usd: spec.budget_micro_usd,
+            budget_tokens: spec.budget_tokens,
             max_turns: spec.max_turns,
         }
     }

@@ -337,6 +337,33 @@ fn an_end_without_a_good_result_is_never_a_success() {
     );
 }
 
+/// Two messages as the CLI printed them, the first in two lines, one for each block of it.
+const MESSAGES: [&str; 3] = [
+    r#"{"type":"assistant","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-opus-5-5","content":[{"type":"text","text":"Let me look."}],"stop_reason":null,"usage":{"input_tokens":1000,"output_tokens":1,"cache_read_input_tokens":90000,"cache_creation_input_tokens":2000},"context_management":null},"parent_tool_use_id":null,"session_id":"s-1"}"#,
+    r#"{"type":"assistant","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-opus-5-5","content":[{"type":"tool_use","id":"toolu_1","name":"Bash","input":{"command":"ls"}}],"stop_reason":null,"usage":{"input_tokens":1000,"output_tokens":1,"cache_read_input_tokens":90000,"cache_creation_input_tokens":2000},"context_management":null},"parent_tool_use_id":null,"session_id":"s-1"}"#,
+    r#"{"type":"assistant","message":{"id":"msg_2","type":"message","role":"assistant","model":"claude-opus-5-5","content":[{"type":"text","text":"Two files."}],"stop_reason":null,"usage":{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":92000,"cache_creation_input_tokens":500},"context_management":null},"parent_tool_use_id":null,"session_id":"s-1"}"#,
+];
+
+#[test]
+fn a_run_is_given_up_once_its_messages_used_more_than_the_budget() {
+    let [text, tool, last] = MESSAGES;
+    let given_up = |budget: u64, lines: &[&str]| {
+        let mut job = job("do it");
+        job.spec.budget_tokens = Some(budget);
+        let mut transcript = Claude::new(None, Environment::default(), PAUSE).transcript(&job);
+        lines.iter().for_each(|line| transcript.record(LogStream::Stdout, line.as_bytes()));
+        transcript.give_up()
+    };
+    assert_eq!(given_up(3_400, &[INIT, text, tool]), None, "one message, and nothing for the cache's reads");
+    let failure = given_up(3_400, &[INIT, text, tool, last]).expect("over it");
+    assert_eq!(failure.reason, FailureReason::Budget);
+    let message = "Claude Code used 3547 tokens (input 1010, output about 37, written to the cache 2500), \
+                   more than its budget of 3400; raise --budget-tokens or split the task";
+    assert_eq!(failure.message, message);
+    assert_eq!(given_up(3_400, &[INIT, text, tool, last, DONE]), None, "it is done");
+    assert!(given_up(3_400, &[INIT, text, tool, last, DONE, INIT]).is_some(), "it goes on");
+}
+
 /// What the CLI printed of a command that outlived the turn it was started in.
 const BACKGROUND: [&str; 4] = [
     r#"{"type":"system","subtype":"background_tasks_changed","tasks":[{"task_id":"b349pq4i9","task_type":"local_bash","description":"bg"}]}"#,

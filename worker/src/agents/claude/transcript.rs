@@ -11,6 +11,7 @@ use factory_proto::v1::LogStream;
 
 use crate::agents::stream_json::{self, Event, RunResult, Spent};
 use crate::agents::tail::Tail;
+use crate::agents::token_meter::TokenMeter;
 use crate::agents::{Conclusion, Job, Transcript};
 use crate::shim::Exit;
 
@@ -29,6 +30,7 @@ pub struct StreamTranscript {
     session: Option<String>,
     model: Option<String>,
     budget_micro_usd: Option<u64>,
+    meter: TokenMeter,
     /// The last result, and whether the agent went on after it.
     result: Option<RunResult>,
     went_on: bool,
@@ -74,6 +76,7 @@ impl StreamTranscript {
             session: Some(job.conversation.id().to_string()),
             model: None,
             budget_micro_usd: job.spec.budget_micro_usd,
+            meter: TokenMeter::new(job.spec.budget_tokens),
             result: None,
             went_on: false,
             background: 0,
@@ -118,6 +121,7 @@ impl StreamTranscript {
                 let resets_at = resets_at.map(|at| Timestamp::from_millis(at.saturating_mul(1000)));
                 self.limit = rejected.then_some(Limit { kind, resets_at });
             }
+            Event::Usage { message, tokens, bytes } => self.meter.take(message, tokens, bytes),
             Event::Background { tasks } => self.background = tasks,
             Event::Result(result) => {
                 match result.since_last_result {
@@ -301,10 +305,16 @@ impl Transcript for StreamTranscript {
     }
 
     fn give_up(&self) -> Option<Failure> {
-        let error = self.refused.as_deref()?;
-        let message =
-            format!("{}'s login was refused (401 {error}). On the worker's host, {LOG_IN}", self.name);
-        Some(Failure { reason: FailureReason::AuthFailed, message })
+        let refused = self.refused.as_deref().map(|error| Failure {
+            reason: FailureReason::AuthFailed,
+            message: format!(
+                "{}'s login was refused (401 {error}). On the worker's host, {LOG_IN}",
+                self.name
+            ),
+        });
+        // What it used for a result that is out, it was worth.
+        let at_work = self.result.is_none() || self.went_on;
+        refused.or_else(|| self.meter.exceeded(self.name).filter(|_| at_work))
     }
 
     /// While a background task runs, Claude Code waits for it, for ten minutes at most by its own clock.

@@ -127,6 +127,7 @@ impl Agent {
             }
             Step::Line(length) => self.say(&"x".repeat(*length))?,
             Step::Cost(usd) => self.cost_usd = *usd,
+            Step::Tokens(count) => self.use_tokens(*count)?,
             Step::Orphan => {
                 Command::new("setsid").args(["sleep", "100000"]).spawn()?;
             }
@@ -190,6 +191,21 @@ impl Agent {
         self.print(json!({ "type": "rate_limit_event", "rate_limit_info": info }))?;
         self.failing = "api_error";
         Ok("You've hit your session limit".to_owned())
+    }
+
+    fn use_tokens(&self, count: u64) -> io::Result<()> {
+        self.print(json!({
+            "type": "assistant",
+            "message": {
+                "id": format!("message-{}", self.turns),
+                "role": "assistant",
+                "model": "scripted",
+                "content": [],
+                "usage": { "input_tokens": count, "output_tokens": 0 },
+            },
+            "parent_tool_use_id": null,
+            "session_id": self.session,
+        }))
     }
 
     fn say(&self, text: &str) -> io::Result<()> {

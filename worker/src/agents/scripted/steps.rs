@@ -22,6 +22,8 @@ pub enum Step {
     Line(usize),
     /// `cost USD`: what the run has cost in all
     Cost(f64),
+    /// `tokens N`: a message to the model that used so many tokens of input
+    Tokens(u64),
     /// `orphan`: a process in a session of its own that would outlive the agent
     Orphan,
     /// `linger MILLISECONDS`: the process stays so much longer than its result
@@ -49,6 +51,7 @@ impl Step {
             "lines" => Self::Lines(rest.parse().ok()?),
             "line" => Self::Line(rest.parse().ok()?),
             "cost" => Self::Cost(rest.parse().ok()?),
+            "tokens" => Self::Tokens(rest.parse().ok()?),
             "orphan" if rest.is_empty() => Self::Orphan,
             "linger" => Self::Linger(Duration::from_millis(rest.parse().ok()?)),
             "fail" => Self::Fail(text()),
