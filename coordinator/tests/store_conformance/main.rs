@@ -6,11 +6,17 @@ mod drain;
 mod durability;
 mod history;
 mod lease;
+mod model;
 mod queue;
 mod read;
 
+use std::path::Path;
+
 use factory_coordinator::store::sqlite::SqliteStore;
 use factory_coordinator::store::{Rules, Store};
+use proptest_state_machine::prop_state_machine;
+
+use self::model::{Holds, Reopen};
 
 /// Runs each rule as a test of its own, over SQLite.
 macro_rules! holds_over_sqlite {
@@ -80,4 +86,17 @@ holds_over_sqlite! {
         a_task_and_its_retry_name_each_other,
         an_artifact_kept_again_replaces_the_first,
         what_is_not_there_is_not_there;
+}
+
+impl Reopen for SqliteStore {
+    async fn reopen(root: &Path, rules: Rules) -> Self {
+        Self::open(&root.join("agent-factory.db"), rules).await.expect("opened")
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(model::config())]
+
+    #[test]
+    fn it_does_as_the_model_does(sequential 1..50 => Holds<SqliteStore>);
 }

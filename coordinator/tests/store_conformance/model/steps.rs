@@ -1,0 +1,235 @@
+//! What can be done to the store, and how likely each is.
+
+use std::fmt;
+use std::time::Duration;
+
+use factory_domain::{AgentKind, AttemptState, FailureReason};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Select, select, subsequence};
+use proptest::strategy::Union;
+
+use super::protocol::{FLEET, LEASE, LOST_AFTER, Model};
+
+/// Enough that tasks get in each other's way, few enough to read.
+const MAX_TASKS: usize = 5;
+
+#[derive(Clone)]
+pub enum Step {
+    Submit(Vec<Wish>),
+    /// A new process of the worker says hello.
+    Register {
+        worker: usize,
+    },
+    Claim {
+        worker: usize,
+        /// Asked by a process before the newest.
+        stale: bool,
+        slots: usize,
+        except: Option<usize>,
+    },
+    Accept(Named),
+    Decline(Named),
+    Started(Named),
+    Heartbeat {
+        worker: usize,
+        stale: bool,
+        /// And whether it says that the agent was started.
+        held: Vec<(Named, bool)>,
+    },
+    Report {
+        worker: usize,
+        named: Named,
+        digest: u8,
+        end: End,
+    },
+    Cancel {
+        task: usize,
+    },
+    Wait(Duration),
+    ApplyDue,
+    /// The coordinator's process ends, and another opens the same files.
+    Restart,
+    Drain {
+        worker: usize,
+    },
+    Resume {
+        worker: usize,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub key: Option<u8>,
+    pub agent: AgentKind,
+    pub priority: i32,
+    pub max_attempts: u32,
+}
+
+/// As a worker names it; the attempt may be another task's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    pub task: usize,
+    pub attempt: usize,
+}
+
+/// How a worker says that an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Succeeded,
+    Failed(FailureReason),
+    Limited { resets_in: Duration },
+    Cancelled,
+    HandedOver,
+}
+
+/// A line each, so that a history that fails can be read.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Submit(wishes) => write!(f, "submit {wishes:?}"),
+            Self::Register { worker } => write!(f, "worker {worker} registers a new session"),
+            Self::Claim { worker, stale, slots, except } => {
+                write!(f, "worker {worker} claims {slots} (except {except:?}, by an old session: {stale})")
+            }
+            Self::Accept(named) => write!(f, "accept {named:?}"),
+            Self::Decline(named) => write!(f, "decline {named:?}"),
+            Self::Started(named) => write!(f, "started {named:?}"),
+            Self::Heartbeat { worker, stale, held } => {
+                write!(f, "worker {worker} holds (attempt, started) {held:?} (by an old session: {stale})")
+            }
+            Self::Report { worker, named, digest, end } => {
+                write!(f, "worker {worker} reports {named:?}: {end:?} (digest {digest})")
+            }
+            Self::Cancel { task } => write!(f, "cancel task {task}"),
+            Self::Wait(span) => write!(f, "{span:?} pass"),
+            Self::ApplyDue => write!(f, "apply what is due"),
+            Self::Restart => write!(f, "the coordinator restarts"),
+            Self::Drain { worker } => write!(f, "drain worker {worker}"),
+            Self::Resume { worker } => write!(f, "resume worker {worker}"),
+        }
+    }
+}
+
+impl fmt::Debug for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, agent, priority, max_attempts } = self;
+        write!(f, "{agent} (key {key:?}, priority {priority}, {max_attempts} tries)")
+    }
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempt {} of task {}", self.attempt, self.task)
+    }
+}
+
+/// What may come next, the likelier what leads further.
+pub fn next(model: &Model) -> BoxedStrategy<Step> {
+    let (worker, stale) = (0..FLEET.len(), prop::bool::weighted(0.1));
+    let mut steps = vec![
+        (2, worker.clone().prop_map(|worker| Step::Register { worker }).boxed()),
+        (1, worker.clone().prop_map(|worker| Step::Drain { worker }).boxed()),
+        (1, worker.clone().prop_map(|worker| Step::Resume { worker }).boxed()),
+        (5, pass(model).boxed()),
+        (5, Just(Step::ApplyDue).boxed()),
+        (1, Just(Step::Restart).boxed()),
+    ];
+    if model.tasks.len() < MAX_TASKS {
+        let most = (MAX_TASKS - model.tasks.len()).min(3);
+        steps.push((4, vec(wish(), 1..=most).prop_map(Step::Submit).boxed()));
+    }
+    if !model.tasks.is_empty() {
+        let task = 0..model.tasks.len();
+        steps.push((1, task.clone().prop_map(|task| Step::Cancel { task }).boxed()));
+        let claim = (worker.clone(), stale, 0usize..3, option::weighted(0.1, task));
+        let claim =
+            claim.prop_map(|(worker, stale, slots, except)| Step::Claim { worker, stale, slots, except });
+        steps.push((8, claim.boxed()));
+    }
+    if !model.attempts.is_empty() {
+        steps.push((2, named(model, AttemptState::Offered).prop_map(Step::Decline).boxed()));
+        steps.push((8, named(model, AttemptState::Offered).prop_map(Step::Accept).boxed()));
+        steps.push((6, named(model, AttemptState::Accepted).prop_map(Step::Started).boxed()));
+        steps.push((8, report(model).boxed()));
+        let heartbeat = (worker, stale, held(model));
+        let heartbeat = heartbeat.prop_map(|(worker, stale, held)| Step::Heartbeat { worker, stale, held });
+        steps.push((6, heartbeat.boxed()));
+    }
+    Union::new_weighted(steps).boxed()
+}
+
+/// Whether a step still makes sense where steps before it were left out.
+pub fn is_possible(model: &Model, step: &Step) -> bool {
+    let known = |named: &Named| named.task < model.tasks.len() && named.attempt < model.attempts.len();
+    match step {
+        Step::Submit(wishes) => model.tasks.len() + wishes.len() <= MAX_TASKS,
+        Step::Claim { except, .. } => except.is_none_or(|task| task < model.tasks.len()),
+        Step::Accept(named) | Step::Decline(named) | Step::Started(named) => known(named),
+        Step::Heartbeat { held, .. } => held.iter().all(|(named, _)| known(named)),
+        Step::Report { named, .. } => known(named),
+        Step::Cancel { task } => *task < model.tasks.len(),
+        _ => true,
+    }
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let agent = select(vec![AgentKind::Scripted, AgentKind::Scripted, AgentKind::Command]);
+    (option::weighted(0.4, 0u8..2), agent, 0..2, 1u32..3)
+        .prop_map(|(key, agent, priority, max_attempts)| Wish { key, agent, priority, max_attempts })
+}
+
+/// Up to the next moment at which something is due, to just before it, or for one of the terms.
+fn pass(model: &Model) -> Select<Step> {
+    let moment = Duration::from_millis(1);
+    let mut spans = vec![moment, Duration::from_secs(5), LEASE, LOST_AFTER];
+    if let Some(due) = model.next_due().map(|due| due.since(model.now)).filter(|due| *due > moment) {
+        spans.extend([due, due, due - moment]);
+    }
+    select(spans.into_iter().map(Step::Wait).collect::<Vec<_>>())
+}
+
+/// An attempt, likely one in this state; now and then under a task that is not its own.
+fn named(model: &Model, likely: AttemptState) -> impl Strategy<Value = Named> + use<> {
+    let all = |wanted: &dyn Fn(AttemptState) -> bool| -> Vec<Named> {
+        let numbered = model.attempts.iter().enumerate();
+        numbered
+            .filter(|(_, it)| wanted(it.state))
+            .map(|(attempt, it)| Named { attempt, task: it.task })
+            .collect()
+    };
+    let choices = [(8, all(&|state| state == likely)), (3, all(&AttemptState::is_live)), (1, all(&|_| true))];
+    let choices = choices.into_iter().filter(|(_, attempts)| !attempts.is_empty());
+    let right = Union::new_weighted(choices.map(|(weight, attempts)| (weight, select(attempts))).collect());
+    let elsewhere = option::weighted(0.05, 0..model.tasks.len());
+    (right, elsewhere).prop_map(|(named, task)| Named { task: task.unwrap_or(named.task), ..named })
+}
+
+fn held(model: &Model) -> impl Strategy<Value = Vec<(Named, bool)>> + use<> {
+    let attempts: Vec<usize> = (0..model.attempts.len()).collect();
+    let tasks: Vec<usize> = model.attempts.iter().map(|attempt| attempt.task).collect();
+    let most = attempts.len();
+    let crossed = prop::bool::weighted(0.05);
+    (subsequence(attempts, 0..=most), any::<bool>(), crossed).prop_map(move |(named, started, crossed)| {
+        let task = |attempt: usize| if crossed { tasks[0] } else { tasks[attempt] };
+        named.into_iter().map(|attempt| (Named { task: task(attempt), attempt }, started)).collect()
+    })
+}
+
+fn report(model: &Model) -> impl Strategy<Value = Step> + use<> {
+    let end = prop_oneof![
+        3 => Just(End::Succeeded),
+        3 => Just(End::Failed(FailureReason::AgentError)),
+        2 => Just(End::Failed(FailureReason::WorkerError)),
+        1 => Just(End::Failed(FailureReason::AuthFailed)),
+        2 => (0u64..20).prop_map(|seconds| End::Limited { resets_in: Duration::from_secs(seconds) }),
+        1 => Just(End::Cancelled),
+        2 => Just(End::HandedOver),
+    ];
+    let holders: Vec<usize> = model.attempts.iter().map(|attempt| attempt.worker).collect();
+    let other = option::weighted(0.1, 0..FLEET.len());
+    (named(model, AttemptState::Running), other, 0u8..2, end).prop_map(move |(named, other, digest, end)| {
+        Step::Report { worker: other.unwrap_or(holders[named.attempt]), named, digest, end }
+    })
+}
