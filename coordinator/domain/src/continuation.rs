@@ -35,6 +35,16 @@ pub enum Conversation {
     Afresh,
 }
 
+impl Conversation {
+    /// What an attempt does with the one numbered `from` that it goes on from, for people.
+    pub fn with_attempt(self, from: u32) -> String {
+        match self {
+            Self::Resume => format!("resumes attempt {from}"),
+            Self::Afresh => format!("goes on from attempt {from}, afresh"),
+        }
+    }
+}
+
 /// What follows from a task's `history`, oldest first.
 ///
 /// What ended through no fault of the agent's is resumed. After a failure of the agent's own the

@@ -181,6 +181,6 @@ fn offer(claimed: Claimed) -> v1::Offer {
         attempt_number: claimed.attempt_number,
         spec: Some(claimed.spec.into()),
         traceparent: claimed.traceparent,
-        continues: None,
+        continues: claimed.continues.map(Into::into),
     }
 }

@@ -75,6 +75,7 @@ fn attempt(entry: AttemptEntry, artifacts: Vec<ArtifactEntry>) -> v1::Attempt {
         report: entry.report.map(Into::into),
         artifacts: artifacts.into_iter().map(artifact).collect(),
         returned_because: entry.returned_because.unwrap_or_default(),
+        continues: entry.continues.map(Into::into),
     }
 }
 

@@ -100,12 +100,13 @@ impl WorkerService for Workers {
         &self,
         request: Request<v1::ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
-        let verdict = match self.0.report(read_report(request.into_inner())?).await? {
+        let answer = self.0.report(read_report(request.into_inner())?).await?;
+        let verdict = match answer.verdict {
             ReportVerdict::Accepted => v1::ReportVerdict::Accepted,
             ReportVerdict::Duplicate => v1::ReportVerdict::Duplicate,
             ReportVerdict::Superseded => v1::ReportVerdict::Superseded,
         };
-        Ok(Response::new(v1::ReportResponse { verdict: verdict.into(), ..Default::default() }))
+        Ok(Response::new(v1::ReportResponse { verdict: verdict.into(), task_ended: answer.task_ended }))
     }
 }
 

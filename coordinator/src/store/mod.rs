@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factory_domain::{
-    AgentKind, AttemptId, AttemptState, Backoff, Capacity, Checkpoint, Effect, Event, Labels, LeaseTerms,
-    Rejected, Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    AgentKind, AttemptId, AttemptState, Backoff, Capacity, Checkpoint, Continuation, Effect, Event, Labels,
+    LeaseTerms, Rejected, Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
 };
 use tokio::sync::watch;
 
@@ -237,6 +237,8 @@ pub struct Claimed {
     pub attempt_number: u32,
     pub spec: TaskSpec,
     pub traceparent: String,
+    /// The attempt that this one goes on from; kept with it.
+    pub continues: Option<Continuation>,
 }
 
 #[derive(Debug, Clone)]
@@ -370,6 +372,7 @@ pub struct AttemptEntry {
     pub ended_at: Option<Timestamp>,
     pub report: Option<Report>,
     pub returned_because: Option<String>,
+    pub continues: Option<Continuation>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -3,6 +3,7 @@
 mod artifacts;
 mod auth;
 mod checkpoint;
+mod continuation;
 mod drain;
 mod leases;
 mod logs;

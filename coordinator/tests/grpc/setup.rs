@@ -193,6 +193,10 @@ impl Worker {
     }
 
     pub async fn report(&self, offer: &v1::Offer, report: v1::Report) -> v1::ReportVerdict {
+        self.report_in_full(offer, report).await.verdict()
+    }
+
+    pub async fn report_in_full(&self, offer: &v1::Offer, report: v1::Report) -> v1::ReportResponse {
         let request = v1::ReportRequest {
             worker_id: self.id.to_string(),
             task_id: offer.task_id.clone(),
@@ -200,7 +204,7 @@ impl Worker {
             digest: Sha256::digest(report.encode_to_vec()).to_vec(),
             report: Some(report),
         };
-        soon(self.client.worker().report(request)).await.expect("an answer").into_inner().verdict()
+        soon(self.client.worker().report(request)).await.expect("an answer").into_inner()
     }
 
     pub async fn push(&self, offer: &v1::Offer, from: u64, lines: &[&str]) -> v1::LogAck {

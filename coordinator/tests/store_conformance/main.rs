@@ -2,6 +2,7 @@
 
 mod bench;
 mod checkpoint;
+mod continuation;
 mod drain;
 mod durability;
 mod history;
@@ -76,6 +77,9 @@ holds_over_sqlite! {
         the_newest_checkpoint_of_an_attempt_counts,
         a_checkpoint_stands_on_files_that_are_here,
         a_checkpoint_is_fenced_and_outlives_the_lease;
+    continuation:
+        an_attempt_goes_on_from_the_last_that_started_an_agent,
+        a_conversation_that_failed_again_is_begun_afresh;
     read:
         the_feed_has_no_gaps_and_says_what_the_rows_say,
         the_feed_is_read_in_pieces_and_by_task,

@@ -21,7 +21,7 @@ pub fn sentence(event: &v1::Event) -> String {
     };
     match event.kind.as_str() {
         "submitted" => format!("{style}{state}{style:#}"),
-        "offered" => format!("{style}{state}{style:#} · {attempt}, offered{on}"),
+        "offered" => format!("{style}{state}{style:#} · {attempt}, offered{on}{}", because(event)),
         "accepted" => format!("{style}preparing{style:#} · {attempt}{on}"),
         "started" => format!("{style}{state}{style:#} · {attempt}{on}"),
         "returned" => format!("{style}{state}{style:#} · the offer came back{}", because(event)),
@@ -50,7 +50,8 @@ fn ended(event: &v1::Event, attempt: &str) -> String {
             let pause = units::span(event.wake_at_ms - event.at_ms);
             format!("{style}{attempt} failed{style:#}{}; next try in {pause}", because(event))
         }
-        TaskState::Queued => format!("{style}{attempt} ended{style:#}{}; tried again", because(event)),
+        // An attempt that ends so that another goes on at once.
+        TaskState::Queued => format!("{style}{attempt} handed over{style:#}{}; goes on elsewhere", by(event)),
         TaskState::Failed => format!("{style}{state}{style:#}{}", because(event)),
         _ => format!("{style}{state}{style:#}"),
     }
@@ -61,6 +62,14 @@ fn of(event: &v1::Event) -> String {
         String::new()
     } else {
         format!(" of {}", plain::line(&event.worker_name))
+    }
+}
+
+fn by(event: &v1::Event) -> String {
+    if event.worker_name.is_empty() {
+        String::new()
+    } else {
+        format!(" by {}", plain::line(&event.worker_name))
     }
 }
 

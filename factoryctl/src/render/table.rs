@@ -2,6 +2,7 @@
 
 use anstyle::AnsiColor;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, TableStyle};
+use factory_domain::Conversation;
 use factory_proto::v1;
 use factory_proto::v1::TaskState;
 
@@ -83,15 +84,26 @@ fn cost(usage: &v1::Usage) -> String {
     if usage.cost_micro_usd == 0 { String::new() } else { units::money(usage.cost_micro_usd) }
 }
 
+/// What an attempt goes on from, if from anything.
+fn continues(attempt: &v1::Attempt, attempts: &[v1::Attempt]) -> String {
+    let Some(continues) = &attempt.continues else { return String::new() };
+    let from = attempts.iter().find(|from| from.id == continues.attempt_id);
+    let conversation: Conversation = continues.conversation().into();
+    from.map(|from| conversation.with_attempt(from.number)).unwrap_or_default()
+}
+
 pub fn attempts(console: Console, attempts: &[v1::Attempt], now_ms: i64) -> Table {
     let mut table = new(console, &["ATTEMPT", "STATE", "WORKER", "STARTED", "TIME", "TURNS", "COST", "NOTE"]);
     for attempt in attempts {
         let report = attempt.report.clone().unwrap_or_default();
-        let usage = report.usage.unwrap_or_default();
-        let note = match &report.failure {
+        let usage = report.usage.clone().unwrap_or_default();
+        let end = match &report.failure {
             Some(failure) => format!("{}: {}", failure.reason, failure.message),
+            None if report.outcome() == v1::OutcomeKind::HandedOver => "handed over".to_owned(),
             None => attempt.returned_because.clone(),
         };
+        let notes: Vec<_> =
+            [continues(attempt, attempts), end].into_iter().filter(|note| !note.is_empty()).collect();
         table.add_row([
             Cell::new(attempt.number),
             Cell::new(&attempt.state).fg(attempt_color(&attempt.state)),
@@ -104,7 +116,7 @@ pub fn attempts(console: Console, attempts: &[v1::Attempt], now_ms: i64) -> Tabl
             Cell::new(attempt_time(attempt, now_ms)),
             Cell::new(if usage.turns == 0 { String::new() } else { usage.turns.to_string() }),
             Cell::new(cost(&usage)),
-            Cell::new(plain::shorten(&plain::line(&note), 100)),
+            Cell::new(plain::shorten(&plain::line(&notes.join("; ")), 100)),
         ]);
     }
     table

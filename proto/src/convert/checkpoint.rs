@@ -85,12 +85,18 @@ impl TryFrom<v1::Continuation> for Continuation {
         Ok(Self {
             from: attempt_id(&continuation.attempt_id)?,
             worker: worker_id(&continuation.worker_id)?,
-            conversation: match continuation.conversation() {
-                v1::Conversation::Resume => Conversation::Resume,
-                v1::Conversation::Unspecified | v1::Conversation::Afresh => Conversation::Afresh,
-            },
+            conversation: continuation.conversation().into(),
             because: continuation.because,
         })
+    }
+}
+
+impl From<v1::Conversation> for Conversation {
+    fn from(conversation: v1::Conversation) -> Self {
+        match conversation {
+            v1::Conversation::Resume => Self::Resume,
+            v1::Conversation::Unspecified | v1::Conversation::Afresh => Self::Afresh,
+        }
     }
 }
 

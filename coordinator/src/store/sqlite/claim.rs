@@ -1,9 +1,13 @@
 //! Offering queued tasks to a worker.
 
-use factory_domain::{AttemptId, Event, Requirements, TaskId, Timestamp, schedule};
+use std::collections::HashMap;
+
+use factory_domain::{
+    AttemptId, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, continuation, schedule,
+};
 
 use super::job::{Tx, Verb};
-use super::moves::{self, Move};
+use super::moves::{self, Loaded, Move};
 use super::rows::{self, to_json};
 use super::statements;
 use crate::store::{Claim, Claimed, StoreError};
@@ -27,14 +31,20 @@ impl Verb for ClaimTasks {
             return Ok(Vec::new());
         }
         let mut loaded = moves::load(tx, &chosen).await?;
+        let mut continued = continued(tx, loaded.values()).await?;
         let mut offers = Vec::with_capacity(chosen.len());
         for (task, &attempt) in chosen.iter().zip(attempt_ids) {
             let from = loaded.remove(task).ok_or_else(|| gone(*task))?;
             let offer = Move::decide(from, Event::Offered { attempt, worker }, self.now);
-            offers.push(offer.map_err(|why| rows::corrupt(format_args!("queued task {task}: {why}")))?);
+            let offer = offer.map_err(|why| rows::corrupt(format_args!("queued task {task}: {why}")))?;
+            offers.push(offer.continuing(continued.get(task).cloned()));
         }
         moves::write(tx, offers, self.now).await?;
-        read(tx, &chosen).await
+        let mut claimed = read(tx, &chosen).await?;
+        for one in &mut claimed {
+            one.continues = continued.remove(&one.task);
+        }
+        Ok(claimed)
     }
 }
 
@@ -75,6 +85,37 @@ impl ClaimTasks {
 }
 
 #[derive(sqlx::FromRow)]
+struct PastRow {
+    task_id: Vec<u8>,
+    id: Vec<u8>,
+    worker_id: Vec<u8>,
+    outcome: Option<String>,
+}
+
+/// What the next attempts of those tasks go on from that were tried before.
+async fn continued(
+    tx: &mut Tx<'_>,
+    tasks: impl Iterator<Item = &Loaded>,
+) -> Result<HashMap<TaskId, Continuation>, StoreError> {
+    let tried: Vec<TaskId> =
+        tasks.filter(|task| task.standing.tally.attempts > 0).map(|task| task.task).collect();
+    if tried.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<PastRow> = sqlx::query_as(statements::PAST_ATTEMPTS)
+        .bind(to_json(&tried))
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let mut histories: HashMap<TaskId, Vec<Past>> = HashMap::new();
+    for row in rows {
+        let outcome = row.outcome.map(|json| rows::from_json::<Outcome>(&json, "outcome")).transpose()?;
+        let (attempt, worker) = (rows::attempt_id(&row.id)?, rows::worker_id(&row.worker_id)?);
+        histories.entry(rows::task_id(&row.task_id)?).or_default().push(Past { attempt, worker, outcome });
+    }
+    Ok(histories.into_iter().filter_map(|(task, history)| Some((task, continuation(&history)?))).collect())
+}
+
+#[derive(sqlx::FromRow)]
 struct ClaimedRow {
     id: Vec<u8>,
     number: i64,
@@ -97,6 +138,7 @@ async fn read(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<Vec<Claimed>, StoreEr
                 attempt_number: row.attempts,
                 spec: rows::spec(&row.spec, row.prompt)?,
                 traceparent: row.traceparent,
+                continues: None,
             })
         })
         .collect()

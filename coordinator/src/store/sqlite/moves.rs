@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 
 use factory_domain::{
-    AttemptId, AttemptState, Decision, Event, Rejected, RetryPolicy, Standing, TaskId, TaskState, Timestamp,
-    WorkerId, transition,
+    AttemptId, AttemptState, Continuation, Decision, Event, Rejected, RetryPolicy, Standing, TaskId,
+    TaskState, Timestamp, WorkerId, transition,
 };
 use serde::Serialize;
 
@@ -61,6 +61,7 @@ pub(super) struct Move {
     /// It is to happen only if the deadline or wake time really has passed.
     because_due: bool,
     report: Option<ReportText>,
+    continues: Option<Continuation>,
 }
 
 pub(super) struct ReportText {
@@ -71,11 +72,17 @@ pub(super) struct ReportText {
 impl Move {
     pub(super) fn decide(from: Loaded, event: Event, now: Timestamp) -> Result<Self, Rejected> {
         let decision = transition(&from.standing, &event, now)?;
-        Ok(Self { from, event, decision, because_due: false, report: None })
+        Ok(Self { from, event, decision, because_due: false, report: None, continues: None })
     }
 
     pub(super) fn because_due(mut self) -> Self {
         self.because_due = true;
+        self
+    }
+
+    /// For an offer: what the attempt goes on from.
+    pub(super) fn continuing(mut self, continues: Option<Continuation>) -> Self {
+        self.continues = continues;
         self
     }
 
@@ -150,13 +157,16 @@ struct AttemptAdded {
     worker: WorkerId,
     to: AttemptState,
     deadline_at: Option<Timestamp>,
+    continues: Option<String>,
 }
 
 impl AttemptAdded {
     fn of(one: &Move, worker: WorkerId, tx: &Tx<'_>, now: Timestamp) -> Option<Self> {
         let (id, to) = one.decision.attempt?;
         let number = one.decision.tally.attempts;
-        Some(Self { id, task: one.from.task, number, worker, to, deadline_at: deadline(to, tx, now) })
+        let (task, deadline_at) = (one.from.task, deadline(to, tx, now));
+        let continues = one.continues.as_ref().map(to_json);
+        Some(Self { id, task, number, worker, to, deadline_at, continues })
     }
 }
 

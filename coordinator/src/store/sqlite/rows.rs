@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use factory_domain::{
-    AttemptId, AttemptState, Contact, Event, Failure, Lease, Outcome, ParkReason, Report, ReturnReason,
-    Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    AttemptId, AttemptState, Contact, Continuation, Event, Failure, Lease, Outcome, ParkReason, Report,
+    ReturnReason, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
 };
 use serde::de::DeserializeOwned;
 
@@ -171,6 +171,10 @@ fn report(json: Option<&str>) -> Result<Option<Report>, StoreError> {
     json.map(|json| from_json(json, "report")).transpose()
 }
 
+fn continues(json: Option<&str>) -> Result<Option<Continuation>, StoreError> {
+    json.map(|json| from_json(json, "continues")).transpose()
+}
+
 #[derive(sqlx::FromRow)]
 pub(super) struct AttemptRow {
     id: Vec<u8>,
@@ -184,6 +188,7 @@ pub(super) struct AttemptRow {
     ended_at: Option<i64>,
     report: Option<String>,
     returned_because: Option<String>,
+    continues: Option<String>,
 }
 
 impl AttemptRow {
@@ -200,6 +205,7 @@ impl AttemptRow {
             ended_at: self.ended_at.map(Timestamp::from_millis),
             report: report(self.report.as_deref())?,
             returned_because: self.returned_because,
+            continues: continues(self.continues.as_deref())?,
         })
     }
 }
@@ -216,12 +222,16 @@ pub(super) struct EventRow {
     event: Option<String>,
     state: String,
     worker_name: Option<String>,
+    continues: Option<String>,
+    continues_number: Option<u32>,
 }
 
 impl EventRow {
     pub(super) fn read(self) -> Result<FeedEvent, StoreError> {
         let event: Option<Event> = self.event.as_deref().map(|json| from_json(json, "event")).transpose()?;
         let state: TaskState = from_json(&self.state, "state")?;
+        let continues = continues(self.continues.as_deref())?.zip(self.continues_number);
+        let continues = continues.map(|(continues, from)| continues.conversation.with_attempt(from));
         Ok(FeedEvent {
             cursor: unsigned(self.cursor)?,
             at: Timestamp::from_millis(self.at),
@@ -230,7 +240,7 @@ impl EventRow {
             attempt: self.attempt_id.as_deref().map(attempt_id).transpose()?,
             attempt_number: self.attempt_number,
             kind: self.kind,
-            detail: event.and_then(|event| detail(&event, &state)),
+            detail: continues.or_else(|| detail(&event?, &state)),
             state,
             worker_name: self.worker_name,
         })
@@ -243,6 +253,9 @@ fn detail(event: &Event, state: &TaskState) -> Option<String> {
         (Event::Returned { why, .. }, _) => Some(why_returned(why)),
         (Event::Ended { outcome: Outcome::Failed { failure } | Outcome::Limited { failure, .. }, .. }, _)
         | (_, TaskState::Failed { failure, .. }) => Some(failure.to_string()),
+        (Event::Ended { outcome: Outcome::HandedOver, .. }, _) => {
+            Some("its worker stops, and handed it over".to_owned())
+        }
         (_, TaskState::Parked { why, .. }) => Some(why.failure().to_string()),
         _ => None,
     }

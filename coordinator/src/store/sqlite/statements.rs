@@ -37,7 +37,7 @@ pub(super) use task_joins;
 macro_rules! attempt_columns {
     () => {
         "a.id, a.task_id, a.number, a.state, a.worker_id, w.name AS worker_name, a.offered_at, a.started_at,
-         a.ended_at, a.report, a.returned_because
+         a.ended_at, a.report, a.returned_because, a.continues
          FROM attempts a JOIN workers w ON w.id = a.worker_id"
     };
 }
@@ -52,7 +52,10 @@ macro_rules! worker_columns {
 macro_rules! event_columns {
     () => {
         "e.cursor, e.at, e.task_id, t.number, e.attempt_id, a.number AS attempt_number, e.kind, e.event, e.state,
-         w.name AS worker_name
+         w.name AS worker_name,
+         CASE e.kind WHEN 'offered' THEN a.continues END AS continues,
+         CASE e.kind WHEN 'offered' THEN (SELECT f.number FROM attempts f
+             WHERE f.id = unhex(a.continues ->> '$.from', '-')) END AS continues_number
          FROM events e
          JOIN tasks t ON t.id = e.task_id
          LEFT JOIN attempts a ON a.id = e.attempt_id
@@ -116,9 +119,10 @@ statements! {
          LEFT JOIN attempts a ON a.id = t.attempt_id
          ORDER BY wanted.key";
     ADD_ATTEMPTS =
-        "INSERT INTO attempts (id, task_id, number, worker_id, state, offered_at, deadline_at)
+        "INSERT INTO attempts (id, task_id, number, worker_id, state, offered_at, deadline_at, continues)
          SELECT unhex(n.value ->> '$.id', '-'), unhex(n.value ->> '$.task', '-'), n.value ->> '$.number',
-                unhex(n.value ->> '$.worker', '-'), n.value ->> '$.to', ?2, n.value ->> '$.deadline_at'
+                unhex(n.value ->> '$.worker', '-'), n.value ->> '$.to', ?2, n.value ->> '$.deadline_at',
+                n.value ->> '$.continues'
          FROM json_each(?1) AS n";
     MOVE_ATTEMPTS =
         "UPDATE attempts
@@ -157,6 +161,14 @@ statements! {
              WHERE q.placement_id = class.value AND q.state = 'queued'
                AND q.id NOT IN (SELECT unhex(e.value, '-') FROM json_each(?2) AS e)
              ORDER BY q.priority DESC, q.number LIMIT ?3)";
+    /// Attempts that started an agent, of tasks that have no live one. The word of the start may have
+    /// been lost, or overtaken by the report: a conversation and a checkpoint tell of it as well.
+    PAST_ATTEMPTS =
+        "SELECT a.task_id, a.id, a.worker_id, a.report ->> '$.outcome' AS outcome
+         FROM json_each(?1) AS wanted CROSS JOIN attempts a ON a.task_id = unhex(wanted.value, '-')
+         WHERE a.started_at IS NOT NULL OR a.report ->> '$.agent_session' IS NOT NULL
+            OR EXISTS (SELECT 1 FROM checkpoints c WHERE c.attempt_id = a.id)
+         ORDER BY wanted.key, a.number";
     MAY_CLAIM = "SELECT session_id = ?2 AND draining_since IS NULL FROM workers WHERE id = ?1";
     CLAIMED =
         "SELECT t.id, t.number, t.spec, p.prompt, t.traceparent, t.attempt_id, t.attempts
@@ -293,6 +305,7 @@ mod tests {
             (CLAIMED, "sqlite_autoindex_tasks_1"),
             (MOVE_TASKS, "sqlite_autoindex_tasks_1"),
             (MOVE_ATTEMPTS, "sqlite_autoindex_attempts_1"),
+            (PAST_ATTEMPTS, "sqlite_autoindex_attempts_2"),
             (HELD, "sqlite_autoindex_attempts_1"),
             (EXTEND, "sqlite_autoindex_attempts_1"),
             (KEYS_IN_USE, "sqlite_autoindex_tasks_2"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use factory_domain::Conversation;
 use factory_proto::v1;
 use serde::Serialize;
 
@@ -153,6 +154,7 @@ pub struct AttemptView<'a> {
     pub started_at: Option<String>,
     pub ended_at: Option<String>,
     pub returned_because: Option<&'a str>,
+    pub continues: Option<ContinuesView<'a>>,
     pub report: Option<ReportView<'a>>,
     pub artifacts: Vec<ArtifactView<'a>>,
 }
@@ -168,9 +170,26 @@ impl<'a> From<&'a v1::Attempt> for AttemptView<'a> {
             started_at: rfc3339(attempt.started_at_ms),
             ended_at: rfc3339(attempt.ended_at_ms),
             returned_because: some(&attempt.returned_because),
+            continues: attempt.continues.as_ref().map(ContinuesView::from),
             report: attempt.report.as_ref().map(ReportView::from),
             artifacts: attempt.artifacts.iter().map(ArtifactView::from).collect(),
         }
+    }
+}
+
+/// What an attempt goes on from.
+#[derive(Debug, Serialize)]
+pub struct ContinuesView<'a> {
+    pub attempt_id: &'a str,
+    /// `resume` or `afresh`.
+    pub conversation: Conversation,
+    pub because: &'a str,
+}
+
+impl<'a> From<&'a v1::Continuation> for ContinuesView<'a> {
+    fn from(continues: &'a v1::Continuation) -> Self {
+        let conversation = continues.conversation().into();
+        Self { attempt_id: &continues.attempt_id, conversation, because: &continues.because }
     }
 }
 
