@@ -111,6 +111,12 @@ impl Shared {
         }
     }
 
+    /// How the coordinator is reached.
+    pub fn coordinator(&self) -> ClientConfig {
+        let network = self.config.network.clone();
+        ClientConfig { network, ..ClientConfig::new(self.config.url.clone(), self.config.token.clone()) }
+    }
+
     pub fn spools(&self) -> PathBuf {
         self.config.root.join("spool")
     }
@@ -232,13 +238,13 @@ impl Worker {
     ) {
         let shared = &self.shared;
         let token = || self.token.clone();
-        let patient = || Uplink::new(client_config(&shared.config), shared.welcomed.subscribe());
+        let patient = || Uplink::new(shared.coordinator(), shared.welcomed.subscribe());
         self.loops.spawn(attempts(beginnings, token()));
         self.loops.spawn(log_loop.run(shared.worker, patient(), token()));
         self.loops.spawn(outbox_loop.run(shared.worker, patient(), token()));
         self.loops.spawn(heartbeat::run(Arc::clone(shared), patient(), token()));
         // Its own welcome must not hurry the session on.
-        let session = Uplink::new(client_config(&shared.config), watch::Sender::new(0).subscribe());
+        let session = Uplink::new(shared.coordinator(), watch::Sender::new(0).subscribe());
         self.loops.spawn(session::run(Arc::clone(shared), session, token()));
         let (watch, ending) = (Arc::clone(&shared.watch), token());
         self.loops.spawn(async move { watch.run(ending).await });
@@ -314,11 +320,6 @@ impl Worker {
         let mut changes = self.shared.roster.changes();
         while !settled(&self.shared.roster) && changes.changed().await.is_ok() {}
     }
-}
-
-fn client_config(config: &WorkerConfig) -> ClientConfig {
-    let network = config.network.clone();
-    ClientConfig { network, ..ClientConfig::new(config.url.clone(), config.token.clone()) }
 }
 
 /// Owns every attempt's task.

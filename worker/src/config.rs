@@ -26,6 +26,8 @@ const DEFAULT_MAX_SPOOL: u64 = 1 << 30;
 const DEFAULT_KILL_GRACE: Duration = Duration::from_secs(10);
 /// From an agent's result, and from every line after it, to ending a process that stays.
 const DEFAULT_LINGER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of an agent's work the loss of a host may cost.
+const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(120);
 const MAX_SLOTS: u32 = 1000;
 
 /// What a worker is started with, by the daemon or by a program that embeds one.
@@ -47,6 +49,9 @@ pub struct WorkerConfig {
     pub kill_grace: Duration,
     /// How long an agent's process may stay silent once it has given its result.
     pub linger_timeout: Duration,
+    /// How often the work of a running agent is brought to the coordinator; zero: only where it ends
+    /// without success.
+    pub checkpoint_interval: Duration,
     pub agents: AgentsConfig,
     /// What agents run under.
     pub shims: Arc<dyn Shims>,
@@ -74,6 +79,7 @@ impl WorkerConfig {
             max_spool: DEFAULT_MAX_SPOOL,
             kill_grace: DEFAULT_KILL_GRACE,
             linger_timeout: DEFAULT_LINGER_TIMEOUT,
+            checkpoint_interval: DEFAULT_CHECKPOINT_INTERVAL,
             agents: AgentsConfig {
                 claude: None,
                 scripted,
@@ -141,6 +147,9 @@ pub struct Flags {
     /// Milliseconds that an agent may stay silent after its result before it is ended [default: 30000]
     #[arg(long, value_name = "MS")]
     pub linger_timeout_ms: Option<u64>,
+    /// Milliseconds between two checkpoints of a running agent; 0: only at ends [default: 120000]
+    #[arg(long, value_name = "MS")]
+    pub checkpoint_interval_ms: Option<u64>,
     /// Milliseconds to wait out a usage limit that does not say when it is reset [default: 300000]
     #[arg(long, value_name = "MS")]
     pub limit_pause_ms: Option<u64>,
@@ -167,6 +176,7 @@ struct FileConfig {
     token_file: Option<PathBuf>,
     kill_grace_ms: Option<u64>,
     linger_timeout_ms: Option<u64>,
+    checkpoint_interval_ms: Option<u64>,
     limit_pause_ms: Option<u64>,
     log_format: Option<LogFormat>,
     agents: FileAgents,
@@ -226,6 +236,9 @@ pub fn load(
     }
     if let Some(timeout) = flags.linger_timeout_ms.or(file.linger_timeout_ms) {
         config.linger_timeout = Duration::from_millis(timeout);
+    }
+    if let Some(interval) = flags.checkpoint_interval_ms.or(file.checkpoint_interval_ms) {
+        config.checkpoint_interval = Duration::from_millis(interval);
     }
     if let Some(pause) = flags.limit_pause_ms.or(file.limit_pause_ms) {
         config.agents.limit_pause = Duration::from_millis(pause);

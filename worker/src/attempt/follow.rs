@@ -29,7 +29,12 @@ impl Work {
     /// Begins with the log's first record, so that an agent adopted after a restart is understood as a whole.
     pub async fn follow(&mut self, token: &CancellationToken) -> Input {
         let Some(mut shim) = self.shim.take() else { return broken("there is no agent to follow") };
-        match self.read_to_the_end(&mut *shim, token).await {
+        let checkpoints = self.keep_checkpoints();
+        let read = tokio::select! {
+            read = self.read_to_the_end(&mut *shim, token) => read,
+            never = checkpoints => match never {},
+        };
+        match read {
             Ok(input) => input,
             Err(error) => {
                 // Without its lines the agent cannot be judged, and it must not outlive its attempt.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use factory_domain::{Delivery, Failure, FailureReason};
+use factory_domain::{Checkpoint, Delivery, Failure, FailureReason};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -52,6 +52,8 @@ pub(super) struct Findings {
     pub(super) work: Option<crate::worktree::Work>,
     pub(super) delivery: Delivery,
     pub(super) enclosures: Vec<Enclosure>,
+    /// The last one, whose files are among the enclosures.
+    pub(super) checkpoint: Option<Checkpoint>,
     /// The workspace stays.
     pub(super) keep: bool,
 }
@@ -64,6 +66,7 @@ impl Findings {
             work: None,
             delivery: Delivery::None,
             enclosures: Vec::new(),
+            checkpoint: None,
             keep: false,
         }
     }
@@ -153,7 +156,10 @@ impl Attempt {
                 Step::Prepare => course.attend(Box::pin(work.prepare(&token)), interrupt).await,
                 Step::Start => course.attend(work.start(), interrupt).await,
                 Step::Follow => course.attend(work.follow(&token), interrupt).await,
-                Step::Save => course.attend(work.save(), interrupt).await,
+                Step::Save => {
+                    let outcome = course.outcome();
+                    course.attend(Box::pin(work.save(&outcome)), interrupt).await
+                }
                 Step::Deliver { push } => course.attend(work.deliver(push), interrupt).await,
                 Step::Report => {
                     if !outbox::holds(&work.spool) {
@@ -185,6 +191,14 @@ impl Work {
         }
         let journal = Arc::new(Journal::open(&self.spool).await?);
         Ok(Arc::clone(self.journal.insert(journal)))
+    }
+
+    /// Says something to people in the attempt's log.
+    pub(super) async fn note(&mut self, text: String) {
+        match self.journal().await {
+            Ok(journal) => journal.note(text),
+            Err(error) => tracing::error!(%error, text, "and the attempt's log cannot be written"),
+        }
     }
 
     /// Leaves the log to the shim.

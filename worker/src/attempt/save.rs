@@ -2,38 +2,48 @@
 
 use std::path::{Path, PathBuf};
 
-use factory_domain::{Deliver, Delivery, Failure, FailureReason, Outcome, Report};
+use factory_domain::{Deliver, Delivery, Failure, FailureReason, Leftovers, Outcome, Report};
 
 use super::assignment::{Place, Progress};
 use super::machine::Input;
 use super::now;
-use super::run::{Work, worker_error};
+use super::run::{Findings, Work, worker_error};
 use crate::delivery;
 use crate::git::without_credentials;
 use crate::outbox::{self, Enclosure, EnclosureKind};
 use crate::workspace;
-use crate::worktree::Worktree;
+use crate::worktree::{Fate, Worktree};
 
 impl Work {
     /// Reads what the agent did into files of the spool. What cannot be saved stays where it is.
-    pub async fn save(&mut self) -> Input {
+    pub async fn save(&mut self, outcome: &Outcome) -> Input {
+        let succeeded = *outcome == Outcome::Succeeded;
+        if !succeeded {
+            // Before anything is committed for the report: whoever goes on finds things as they were.
+            self.last_checkpoint().await;
+        }
         let saved = match self.assignment.place().cloned() {
-            Some(Place::Worktree(worktree)) => self.save_commits(&worktree).await,
+            Some(Place::Worktree(worktree)) => self.save_commits(&worktree, succeeded).await,
             Some(Place::Directory { path }) => self.save_files(&path).await,
             None => Ok(()),
         };
         Input::Saved { failed: self.keep_if_failed(saved).await }
     }
 
-    async fn save_commits(&mut self, worktree: &Worktree) -> Result<(), String> {
+    async fn save_commits(&mut self, worktree: &Worktree, succeeded: bool) -> Result<(), String> {
         let journal = self.journal().await.map_err(text)?;
         let out = self.out_dir().map_err(text)?;
         let spec = &self.assignment.spec;
-        let work = worktree.finish(spec.leftovers, &spec.title, &out).await.map_err(text)?;
-        if work.leftovers.files > 0 || !work.leftovers.nested.is_empty() {
+        let wish = match spec.leftovers {
+            // They go with the worktree, unless another attempt goes on in it.
+            Leftovers::Discard if !succeeded => Leftovers::Keep,
+            wish => wish,
+        };
+        let work = worktree.finish(wish, &spec.title, &out).await.map_err(text)?;
+        if wish == spec.leftovers && (work.leftovers.files > 0 || !work.leftovers.nested.is_empty()) {
             journal.note(work.leftovers.to_string());
         }
-        self.findings.keep = work.leftovers.fate == crate::worktree::Fate::Kept;
+        self.findings.keep = wish == spec.leftovers && work.leftovers.fate == Fate::Kept;
         if self.findings.keep {
             journal.note(format!("the worktree stays at {}", worktree.path.display()));
         }
@@ -118,10 +128,7 @@ impl Work {
             "the agent's work could not be saved ({error}); it is still on the worker, at {}",
             place.unwrap_or_default()
         );
-        match self.journal().await {
-            Ok(journal) => journal.note(message.clone()),
-            Err(error) => tracing::error!(%error, message, "and its log cannot be written"),
-        }
+        self.note(message.clone()).await;
         Some(worker_error(message))
     }
 
@@ -134,7 +141,8 @@ impl Work {
             let written = match self.journal().await {
                 Ok(journal) => {
                     let report = self.report(outcome.clone(), journal.records());
-                    outbox::write(self.spool.clone(), report, self.findings.enclosures.clone()).await
+                    let Findings { enclosures, checkpoint, .. } = &self.findings;
+                    outbox::write(self.spool.clone(), report, enclosures.clone(), checkpoint.clone()).await
                 }
                 Err(error) => Err(error),
             };

@@ -48,7 +48,7 @@ impl Worktree {
 
     /// An agent killed in the middle of a git command leaves the locks of its index, `HEAD` and branch.
     /// All three are this worktree's alone.
-    async fn clear_locks(&self) -> Result<(), GitError> {
+    pub(super) async fn clear_locks(&self) -> Result<(), GitError> {
         let branch = self.repository.join(format!("{}.lock", self.branch_ref()));
         for lock in [self.git_dir.join("index.lock"), self.git_dir.join("HEAD.lock"), branch] {
             match tokio::fs::remove_file(&lock).await {
@@ -61,7 +61,7 @@ impl Worktree {
         Ok(())
     }
 
-    fn is_there(&self) -> bool {
+    pub(super) fn is_there(&self) -> bool {
         self.path.is_dir() && self.git_dir.is_dir()
     }
 

@@ -47,6 +47,29 @@ impl fmt::Display for Found {
     }
 }
 
+impl Worktree {
+    /// Lets changes be uncommitted again that were committed as leftovers when an attempt ended: it did
+    /// not succeed, and another goes on. The files stay as they are; without such a commit nothing happens.
+    pub async fn reopen_leftovers(&self, title: &str) -> Result<(), GitError> {
+        if !self.is_there() {
+            return Ok(());
+        }
+        self.clear_locks().await?;
+        let git = self.git();
+        let Some(head) = git.commit_of("HEAD").await? else { return Ok(()) };
+        let subject = git.run(Call::new(["log", "-1", "--format=%s", &head])).await?.line();
+        if head == self.base_commit || subject != message(title).trim_end() {
+            return Ok(());
+        }
+        let reset = Call::new(["reset", "--mixed", "--quiet", "--no-recurse-submodules", "HEAD^"]);
+        git.run(reset).await.map(drop)
+    }
+}
+
+fn message(title: &str) -> String {
+    format!("Leftovers of: {title}\n")
+}
+
 /// Deals with the leftovers as the task wishes.
 pub(super) async fn settle(worktree: &Worktree, wish: Leftovers, title: &str) -> Result<Found, GitError> {
     let (files, nested) = find(worktree).await?;
@@ -100,7 +123,7 @@ async fn commit(worktree: &Worktree, title: &str, nested: &[PathBuf]) -> Result<
     git.run(add.stdin(everything)).await?;
     let commit = Call::new(["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=verbatim"])
         .arg("--file=-")
-        .stdin(format!("Leftovers of: {title}\n"));
+        .stdin(message(title));
     git.ask(commit).await
 }
 

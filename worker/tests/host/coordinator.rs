@@ -32,7 +32,7 @@ pub struct State {
     pub rewound: BTreeSet<String>,
     pub reports: Vec<v1::ReportRequest>,
     pub checkpoints: Vec<v1::CheckpointRequest>,
-    /// By attempt and name.
+    /// By attempt and name; a checkpoint's are `work N` and `transcript N`.
     pub files: BTreeMap<(String, String), Vec<u8>>,
     session: Option<mpsc::Sender<Result<v1::SessionResponse, Status>>>,
     /// What it does from here on.
@@ -285,7 +285,12 @@ impl WorkerService for Handle {
         let header = header.ok_or_else(|| Status::invalid_argument("no header"))?;
         let artifact = header.artifact.ok_or_else(|| Status::invalid_argument("no artifact"))?;
         assert_eq!(artifact.bytes, content.len() as u64);
-        self.0.change(|state| state.files.insert((header.attempt_id, artifact.name), content));
+        let name = match artifact.kind() {
+            v1::ArtifactKind::CheckpointWork => format!("work {}", artifact.name),
+            v1::ArtifactKind::CheckpointTranscript => format!("transcript {}", artifact.name),
+            _ => artifact.name,
+        };
+        self.0.change(|state| state.files.insert((header.attempt_id, name), content));
         Ok(Response::new(v1::UploadArtifactResponse {}))
     }
 

@@ -1,5 +1,6 @@
 //! The worker's loops, against a coordinator of the tests' own over a real socket, with real shims and processes.
 
+mod checkpoint;
 mod coordinator;
 mod daemon;
 mod lease;
@@ -44,6 +45,24 @@ fn shell(script: &str) -> v1::TaskSpec {
         argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
         ..v1::TaskSpec::default()
     }
+}
+
+/// A task for the scripted agent.
+fn scripted(steps: &str) -> v1::TaskSpec {
+    v1::TaskSpec {
+        title: "A test".into(),
+        agent: "scripted".into(),
+        prompt: steps.into(),
+        ..v1::TaskSpec::default()
+    }
+}
+
+/// A program that waits until the file `go` is there, beside it.
+fn waiter(directory: &Path) -> std::path::PathBuf {
+    let program = directory.join("wait");
+    std::fs::write(&program, format!("#!/bin/sh\n{}\n", wait_for(&directory.join("go")))).expect("written");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+    program
 }
 
 /// Shell that waits until the file is there, without spinning.

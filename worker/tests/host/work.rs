@@ -7,7 +7,7 @@ use factory_proto::v1;
 use super::*;
 
 /// An origin with one commit, and a set-up script.
-fn origin() -> tempfile::TempDir {
+pub fn origin() -> tempfile::TempDir {
     let origin = tempfile::tempdir().expect("a directory");
     git(origin.path(), &["init", "--quiet", "--initial-branch=main"]);
     std::fs::write(origin.path().join("setup.sh"), "#!/bin/sh\necho preparing\ntouch ready\n")
@@ -18,7 +18,7 @@ fn origin() -> tempfile::TempDir {
     origin
 }
 
-fn git(repository: &Path, args: &[&str]) -> String {
+pub fn git(repository: &Path, args: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=Tester", "-c", "user.email=tester@localhost"])
         .args(args)
@@ -33,7 +33,7 @@ fn in_repository(origin: &Path, script: &str) -> v1::TaskSpec {
     v1::TaskSpec { repo: origin.to_str().expect("a path").to_owned(), ..shell(script) }
 }
 
-fn notes(coordinator: &Coordinator, attempt: &str) -> String {
+pub fn notes(coordinator: &Coordinator, attempt: &str) -> String {
     coordinator.with(|state| {
         let log = state.logs[attempt].iter().filter(|record| record.stream() == v1::LogStream::Factory);
         log.map(|record| String::from_utf8_lossy(&record.data).into_owned() + "\n").collect()

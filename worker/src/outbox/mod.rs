@@ -1,64 +1,41 @@
 //! The outbox: reports wait on disk, and are sent until the coordinator has taken them or never will.
 //!
-//! An attempt's artifacts go before its report, so that whoever sees the end can fetch them.
+//! An attempt's artifacts and its last checkpoint go before its report, so that whoever sees the end
+//! can fetch them.
 //! The coordinator takes a repeated report as the same one, so after any doubt it is sent again.
+
+mod upload;
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use factory_domain::{Report, TaskId, WorkerId};
+use factory_domain::{Checkpoint, Report, TaskId, WorkerId};
 use factory_proto::client::Client;
 use factory_proto::v1;
-use futures_util::StreamExt;
 use prost::Message;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::spool::{SpoolDir, write_atomically};
 use crate::uplink::{Trouble, Uplink};
 
-/// Bytes of an artifact in one message.
-const PIECE: usize = 256 * 1024;
-/// How long one file may take before it is tried again over a new connection.
-const UPLOAD_WITHIN: Duration = Duration::from_secs(600);
-
-/// A file to hand over with the report.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Enclosure {
-    pub kind: EnclosureKind,
-    /// Unique within its kind.
-    pub name: String,
-    pub path: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EnclosureKind {
-    Patch,
-    Bundle,
-    File,
-}
-
-impl EnclosureKind {
-    const fn on_the_wire(self) -> v1::ArtifactKind {
-        match self {
-            Self::Patch => v1::ArtifactKind::Patch,
-            Self::Bundle => v1::ArtifactKind::Bundle,
-            Self::File => v1::ArtifactKind::File,
-        }
-    }
-}
+pub use upload::{Enclosure, EnclosureKind, Owner, measure};
 
 /// Puts a report on disk. From here on it is delivered, whatever becomes of this process.
-pub async fn write(spool: SpoolDir, report: Report, enclosures: Vec<Enclosure>) -> io::Result<()> {
+pub async fn write(
+    spool: SpoolDir,
+    report: Report,
+    enclosures: Vec<Enclosure>,
+    checkpoint: Option<Checkpoint>,
+) -> io::Result<()> {
     let writing = tokio::task::spawn_blocking(move || {
         // The report last: its presence says that all is there.
+        if let Some(checkpoint) = checkpoint {
+            write_atomically(&checkpoint_path(&spool), &serde_json::to_vec(&checkpoint)?)?;
+        }
         write_atomically(&enclosures_path(&spool), &serde_json::to_vec(&enclosures)?)?;
         write_atomically(&spool.report_path(), &v1::Report::from(report).encode_to_vec())
     });
@@ -69,19 +46,29 @@ fn enclosures_path(spool: &SpoolDir) -> PathBuf {
     spool.path().join("enclosures.json")
 }
 
+/// The last checkpoint, whose files are enclosures; not there where there is none to be made current.
+fn checkpoint_path(spool: &SpoolDir) -> PathBuf {
+    spool.path().join("checkpoint.json")
+}
+
 /// A report on disk, on its way.
 struct Letter {
     task: TaskId,
     spool: SpoolDir,
     /// Enclosures the coordinator has.
     handed_over: usize,
+    /// The coordinator has the last checkpoint, or there is none.
+    checkpointed: bool,
     taken: oneshot::Sender<Taken>,
 }
 
 /// What the coordinator made of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    Accepted,
+    Accepted {
+        /// No attempt will go on from this one.
+        task_ended: bool,
+    },
     /// Nobody wants it any more.
     Superseded,
 }
@@ -102,7 +89,7 @@ impl Outbox {
     pub async fn deliver(&self, task: TaskId, spool: SpoolDir) -> Taken {
         let (taken, answer) = oneshot::channel();
         // Without a loop the worker is stopping; the report stays on disk for the next start.
-        let _ = self.letters.send(Letter { task, spool, handed_over: 0, taken });
+        let _ = self.letters.send(Letter { task, spool, handed_over: 0, checkpointed: false, taken });
         match answer.await {
             Ok(taken) => taken,
             // The loop has ended: the worker stops, and sends the report after its next start.
@@ -165,8 +152,12 @@ impl Letter {
             serde_json::from_slice(&tokio::fs::read(enclosures_path(&self.spool)).await?)
                 .map_err(io::Error::from)?;
         while let Some(enclosure) = enclosures.get(self.handed_over) {
-            self.hand_over(worker, &client, enclosure).await?;
+            self.owner(worker).hand_over(&client, enclosure).await?;
             self.handed_over += 1;
+        }
+        if !self.checkpointed {
+            self.checkpoint(worker, &client).await?;
+            self.checkpointed = true;
         }
         let encoded = tokio::fs::read(self.spool.report_path()).await?;
         let request = v1::ReportRequest {
@@ -176,9 +167,11 @@ impl Letter {
             digest: Sha256::digest(&encoded).to_vec(),
             report: Some(v1::Report::decode(encoded.as_slice()).map_err(io::Error::from)?),
         };
-        let reply = client.worker().report(client.request(request)).await?;
-        match reply.into_inner().verdict() {
-            v1::ReportVerdict::Accepted | v1::ReportVerdict::Duplicate => Ok(Taken::Accepted),
+        let reply = client.worker().report(client.request(request)).await?.into_inner();
+        match reply.verdict() {
+            v1::ReportVerdict::Accepted | v1::ReportVerdict::Duplicate => {
+                Ok(Taken::Accepted { task_ended: reply.task_ended })
+            }
             v1::ReportVerdict::Superseded => Ok(Taken::Superseded),
             v1::ReportVerdict::Unspecified => {
                 Err(Status::internal("the report was answered without a verdict").into())
@@ -186,73 +179,27 @@ impl Letter {
         }
     }
 
-    /// Uploads one file. One that cannot be had, or that the coordinator will not keep, is left
-    /// out: the report is worth more than any file of it.
-    async fn hand_over(&self, worker: WorkerId, client: &Client, file: &Enclosure) -> Result<(), Trouble> {
-        let header = match self.header(worker, file).await {
-            Ok(header) => header,
-            Err(error) => {
-                tracing::warn!(
-                    task = %self.task, attempt = %self.spool.attempt(), name = file.name, %error,
-                    "a file of the attempt cannot be read and is left out"
-                );
-                return Ok(());
-            }
+    async fn checkpoint(&self, worker: WorkerId, client: &Client) -> Result<(), Trouble> {
+        let json = match tokio::fs::read(checkpoint_path(&self.spool)).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read?,
         };
-        let content = ReaderStream::with_capacity(tokio::fs::File::open(&file.path).await?, PIECE);
-        // A read that fails half-way ends the stream early, which the coordinator notices by the size.
-        let pieces = content
-            .take_while(|piece| std::future::ready(piece.is_ok()))
-            .filter_map(|piece| std::future::ready(piece.ok()))
-            .map(|piece| v1::upload_artifact_request::Part::Data(piece.to_vec()));
-        let first = futures_util::stream::iter([v1::upload_artifact_request::Part::Header(header)]);
-        let parts = first.chain(pieces).map(|part| v1::UploadArtifactRequest { part: Some(part) });
-        let uploaded = tokio::time::timeout(UPLOAD_WITHIN, client.worker().upload_artifact(parts)).await;
-        match uploaded.unwrap_or_else(|_| Err(Status::deadline_exceeded("the upload took too long"))) {
-            Ok(_) => Ok(()),
-            Err(status) if is_final(&status) => {
+        let checkpoint: Checkpoint = serde_json::from_slice(&json).map_err(io::Error::from)?;
+        match self.owner(worker).checkpoint(client, checkpoint).await {
+            Err(Trouble::Answer(status)) if upload::is_final(&status) => {
                 tracing::warn!(
-                    task = %self.task, attempt = %self.spool.attempt(), name = file.name,
-                    why = status.message(), "the coordinator does not keep a file of the attempt"
+                    task = %self.task, attempt = %self.spool.attempt(), why = status.message(),
+                    "the coordinator does not keep the attempt's last checkpoint"
                 );
                 Ok(())
             }
-            Err(status) => Err(status.into()),
+            told => told,
         }
     }
 
-    async fn header(&self, worker: WorkerId, file: &Enclosure) -> io::Result<v1::ArtifactHeader> {
-        let (bytes, sha256) = measure(&file.path).await?;
-        Ok(v1::ArtifactHeader {
-            worker_id: worker.to_string(),
-            task_id: self.task.to_string(),
-            attempt_id: self.spool.attempt().to_string(),
-            artifact: Some(v1::Artifact {
-                kind: file.kind.on_the_wire().into(),
-                name: file.name.clone(),
-                bytes,
-                sha256,
-            }),
-        })
+    fn owner(&self, worker: WorkerId) -> Owner {
+        Owner { worker, task: self.task, attempt: self.spool.attempt() }
     }
-}
-
-/// The coordinator will not keep the file, however often it is sent: it is too large, or its
-/// attempt has been given up, which the report's answer will say.
-fn is_final(status: &Status) -> bool {
-    matches!(status.code(), Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition)
-}
-
-/// Size and SHA-256 of a file.
-async fn measure(path: &std::path::Path) -> io::Result<(u64, Vec<u8>)> {
-    let mut content = ReaderStream::with_capacity(tokio::fs::File::open(path).await?, PIECE);
-    let (mut bytes, mut hash) = (0, Sha256::new());
-    while let Some(piece) = content.next().await {
-        let piece = piece?;
-        bytes += piece.len() as u64;
-        hash.update(&piece);
-    }
-    Ok((bytes, hash.finalize().to_vec()))
 }
 
 /// Whether an attempt's report is on disk.

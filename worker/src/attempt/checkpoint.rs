@@ -1,0 +1,253 @@
+//! Checkpoints: what another attempt needs to go on from this one, brought to the coordinator at
+//! intervals while the agent runs, and once more with the report where it did not succeed.
+//!
+//! The conversation is copied before the workspace is read, so that what the agent remembers having done
+//! is there; what it did in between it finds done. Each has a number of its own, also one that
+//! came to nothing: a number, once given out, never names two things.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use factory_domain::{Checkpoint, Snapshot};
+use factory_proto::client::{Client, ClientConfig};
+use serde::{Deserialize, Serialize};
+
+use super::assignment::Place;
+use super::now;
+use super::run::Work;
+use crate::agents::{Agent, Job};
+use crate::checkpoint::{Bounds, DirectorySnapshots, LeftOut};
+use crate::git::{Git, GitError};
+use crate::outbox::{self, Enclosure, EnclosureKind, Owner};
+use crate::spool::write_atomically;
+use crate::uplink::Trouble;
+
+/// Takes the checkpoints of one attempt.
+pub(super) struct Checkpoints {
+    agent: Arc<dyn Agent>,
+    job: Job,
+    place: Place,
+    owner: Owner,
+    /// Of the attempt's own, in its spool.
+    directory: PathBuf,
+    known: Known,
+}
+
+/// What the coordinator has, and the number given out last.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct Known {
+    number: u32,
+    snapshot: Option<Snapshot>,
+    /// SHA-256, in hexadecimal digits.
+    transcript: Option<String>,
+}
+
+/// A checkpoint ready to be handed over.
+pub(super) struct Parcel {
+    pub checkpoint: Checkpoint,
+    pub files: Vec<Enclosure>,
+    pub left_out: LeftOut,
+    transcript: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CheckpointError {
+    #[error("the workspace cannot be saved: {0}")]
+    Snapshot(#[from] GitError),
+    #[error("the conversation, or what is known of earlier checkpoints, cannot be read or written: {0}")]
+    Disk(#[from] io::Error),
+    #[error("the coordinator did not take it: {}", .0.full())]
+    Upload(#[from] Trouble),
+}
+
+impl Work {
+    /// `None` where no attempt could go on from this one: its agent has no conversations, or no workspace.
+    pub(super) fn checkpoints(&self) -> io::Result<Option<Checkpoints>> {
+        let Some(place) = self.assignment.place().cloned() else { return Ok(None) };
+        let agent = self.host.crew.adapter(self.assignment.spec.agent);
+        let Some(agent) = agent.filter(|agent| agent.conversations().is_some()) else { return Ok(None) };
+        let directory = self.spool.path().join("checkpoint");
+        std::fs::create_dir_all(&directory)?;
+        let known = match std::fs::read(known_path(&directory)) {
+            Ok(json) => serde_json::from_slice(&json)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Known::default(),
+            Err(error) => return Err(error),
+        };
+        let owner =
+            Owner { worker: self.host.worker, task: self.assignment.task, attempt: self.assignment.attempt };
+        Ok(Some(Checkpoints { agent: Arc::clone(agent), job: self.job()?, place, owner, directory, known }))
+    }
+
+    /// Brings checkpoints to the coordinator for as long as it is polled.
+    pub(super) fn keep_checkpoints(&self) -> impl Future<Output = Infallible> + use<> {
+        let checkpoints = self.checkpoints();
+        let (interval, coordinator) = (self.host.config.checkpoint_interval, self.host.coordinator());
+        async move {
+            match checkpoints {
+                Ok(Some(mut checkpoints)) => checkpoints.run(interval, false, coordinator).await,
+                Ok(None) => std::future::pending().await,
+                Err(error) => {
+                    tracing::warn!(%error, "no checkpoints are taken while the agent runs");
+                    std::future::pending().await
+                }
+            }
+        }
+    }
+
+    /// Makes the last one ready to go with the report of an attempt that did not succeed. The report has
+    /// the work as well, so that trouble here is told and no more.
+    pub(super) async fn last_checkpoint(&mut self) {
+        match self.take_last().await {
+            Ok(None) => {}
+            Ok(Some(parcel)) => {
+                self.findings.enclosures.extend(parcel.files);
+                self.findings.checkpoint = Some(parcel.checkpoint);
+                if !parcel.left_out.is_empty() {
+                    self.note(parcel.left_out.to_string()).await;
+                }
+            }
+            Err(error) => self.note(format!("no last checkpoint could be taken: {error}")).await,
+        }
+    }
+
+    async fn take_last(&self) -> Result<Option<Parcel>, CheckpointError> {
+        let Some(mut checkpoints) = self.checkpoints()? else { return Ok(None) };
+        if let Place::Worktree(worktree) = &checkpoints.place {
+            // Where a worker's restart cut the saving short, they were committed already.
+            worktree.reopen_leftovers(&self.assignment.spec.title).await?;
+        }
+        checkpoints.take().await
+    }
+}
+
+fn known_path(directory: &Path) -> PathBuf {
+    directory.join("known.json")
+}
+
+impl Checkpoints {
+    /// Brings one to the coordinator after each interval, until it is dropped; `at_once`: the first
+    /// without waiting. One that fails is made up for by the next.
+    pub async fn run(&mut self, interval: Duration, at_once: bool, coordinator: ClientConfig) -> Infallible {
+        if interval.is_zero() {
+            return std::future::pending().await;
+        }
+        let mut pause = if at_once { Duration::ZERO } else { interval };
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = interval;
+            // On the heap only while one is taken.
+            if let Err(error) = Box::pin(self.take_and_hand_over(&coordinator)).await {
+                tracing::warn!(%error, "a checkpoint came to nothing; the next one is due in {interval:?}");
+            }
+        }
+    }
+
+    async fn take_and_hand_over(&mut self, coordinator: &ClientConfig) -> Result<(), CheckpointError> {
+        let Some(parcel) = self.take().await? else { return Ok(()) };
+        // Seldom enough for a connection each: attempts that only run cost none.
+        let client = Client::connect(coordinator.clone()).await.map_err(Trouble::from)?;
+        for file in &parcel.files {
+            self.owner.hand_over(&client, file).await?;
+        }
+        self.owner.checkpoint(&client, parcel.checkpoint.clone()).await?;
+        tracing::info!(number = parcel.checkpoint.number, "checkpoint taken");
+        self.known.snapshot = parcel.checkpoint.snapshot;
+        self.known.transcript = parcel.transcript;
+        self.write_down().await.map_err(CheckpointError::Disk)
+    }
+
+    /// Makes one ready, under a new number. `None`: nothing has changed since the last.
+    pub async fn take(&mut self) -> Result<Option<Parcel>, CheckpointError> {
+        let transcript = self.copy_transcript().await?;
+        let (snapshot, left_out) = self.snapshot().await?;
+        if snapshot == self.known.snapshot && transcript == self.known.transcript {
+            return Ok(None);
+        }
+        // Before anything is sent by this number.
+        self.known.number += 1;
+        self.write_down().await?;
+        let number = self.known.number;
+        let mut files = Vec::new();
+        let mut enclose = |kind, path| files.push(Enclosure { kind, name: number.to_string(), path });
+        let bundle = match &snapshot {
+            Some(snapshot) => self.bundle(snapshot).await?,
+            None => None,
+        };
+        // Without a bundle the workspace is as it was at the start.
+        let snapshot = bundle.as_ref().and(snapshot);
+        if let Some(bundle) = bundle {
+            enclose(EnclosureKind::CheckpointWork, bundle);
+        }
+        if transcript.is_some() {
+            enclose(EnclosureKind::CheckpointTranscript, self.transcript_path());
+        }
+        let branch = match &self.place {
+            Place::Worktree(worktree) => Some(worktree.branch.clone()),
+            Place::Directory { .. } => None,
+        };
+        let checkpoint = Checkpoint {
+            number,
+            taken_at: now(),
+            agent_session: Some(self.job.conversation.id().to_string()),
+            branch,
+            snapshot,
+            has_transcript: transcript.is_some(),
+        };
+        Ok(Some(Parcel { checkpoint, files, left_out, transcript }))
+    }
+
+    fn transcript_path(&self) -> PathBuf {
+        self.directory.join("transcript")
+    }
+
+    /// Copies the conversation and says what it is now. `None`: there is none yet.
+    async fn copy_transcript(&self) -> io::Result<Option<String>> {
+        let (agent, job, to) = (Arc::clone(&self.agent), self.job.clone(), self.transcript_path());
+        let copying = tokio::task::spawn_blocking(move || {
+            let from = agent.conversations().map(|has| has.find(&job)).transpose()?.flatten();
+            from.map(|from| std::fs::copy(from, &to)).transpose()
+        });
+        if copying.await.map_err(io::Error::other)??.is_none() {
+            return Ok(None);
+        }
+        let (_, sha256) = outbox::measure(&self.transcript_path()).await?;
+        Ok(Some(hex::encode(sha256)))
+    }
+
+    /// The workspace as it is now: what is known of it where it has not changed.
+    async fn snapshot(&self) -> Result<(Option<Snapshot>, LeftOut), GitError> {
+        let previous = self.known.snapshot.as_ref();
+        let taken = match &self.place {
+            Place::Worktree(worktree) => {
+                worktree.snapshot(&self.directory, Bounds::default(), previous).await?
+            }
+            Place::Directory { path } => {
+                self.directory_snapshots(path).snapshot(Bounds::default(), previous).await?
+            }
+        };
+        Ok(match taken {
+            Some(taken) => (Some(taken.snapshot), taken.left_out),
+            None => (self.known.snapshot.clone(), LeftOut::default()),
+        })
+    }
+
+    async fn bundle(&self, snapshot: &Snapshot) -> Result<Option<PathBuf>, GitError> {
+        match &self.place {
+            Place::Worktree(worktree) => worktree.bundle_snapshot(snapshot, &self.directory).await,
+            Place::Directory { path } => self.directory_snapshots(path).bundle_snapshot(snapshot).await,
+        }
+    }
+
+    fn directory_snapshots(&self, path: &Path) -> DirectorySnapshots {
+        DirectorySnapshots::new(Git::new(), path, &self.directory, self.owner.attempt)
+    }
+
+    async fn write_down(&self) -> io::Result<()> {
+        let (path, json) = (known_path(&self.directory), serde_json::to_vec(&self.known)?);
+        let writing = tokio::task::spawn_blocking(move || write_atomically(&path, &json));
+        writing.await.map_err(io::Error::other)?
+    }
+}
