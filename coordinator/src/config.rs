@@ -2,17 +2,21 @@
 //!
 //! Everything is checked once, here, and everything wrong is said at once.
 
+mod retention;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use factory_domain::{Backoff, LeaseTerms};
+use factory_domain::{Backoff, LeaseTerms, Retention};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
 use crate::store::Rules;
+pub use retention::RetentionOptions;
+use retention::RetentionSection;
 
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8100";
 const DEFAULT_ROOT: &str = ".agent-factory";
@@ -27,6 +31,7 @@ pub struct Config {
     /// What callers must present; `None`: nothing.
     pub token: Option<AuthToken>,
     pub rules: Rules,
+    pub retention: Retention,
     pub log_format: LogFormat,
 }
 
@@ -61,6 +66,8 @@ pub struct Options {
     /// Listen beyond this host without a token
     #[arg(long)]
     pub insecure: bool,
+    #[command(flatten)]
+    pub retention: RetentionOptions,
     /// How to write the log on standard error [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -90,6 +97,8 @@ struct File {
     lease: LeaseSection,
     #[serde(default)]
     retry: RetrySection,
+    #[serde(default)]
+    retention: RetentionSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,6 +126,7 @@ impl Config {
             listen,
             token: None,
             rules: Rules::default(),
+            retention: Retention::default(),
             log_format: LogFormat::default(),
         }
     }
@@ -164,6 +174,7 @@ impl Config {
                 listen,
                 token,
                 rules,
+                retention: retention::read(&options.retention, &file.retention),
                 log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             }),
             _ => Err(ConfigError { problems }),

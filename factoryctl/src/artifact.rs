@@ -10,11 +10,19 @@ use factory_proto::v1;
 use factory_proto::v1::ArtifactKind;
 
 use crate::exit::CommandError;
+use crate::render::plain;
 
 /// The last attempt that left something of this kind.
 pub fn latest_with(attempts: &[v1::Attempt], kind: ArtifactKind) -> Option<&v1::Attempt> {
     let has = |attempt: &&v1::Attempt| attempt.artifacts.iter().any(|artifact| artifact.kind() == kind);
     attempts.iter().rev().find(has)
+}
+
+/// What is said where an artifact of this kind was kept, and is no longer.
+pub fn removed(attempts: &[v1::Attempt], kind: ArtifactKind) -> Option<CommandError> {
+    let removed = attempts.iter().rev().flat_map(|attempt| &attempt.removed);
+    let removed = removed.into_iter().find(|removed| removed.kind() == kind)?;
+    Some(CommandError::NotFound(plain::line(&removed.message)))
 }
 
 /// Hands the content to `take`, piece by piece.

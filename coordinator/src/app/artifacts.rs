@@ -4,9 +4,10 @@ use factory_domain::{TaskId, WorkerId};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
+use super::pruned::sentence;
 use super::{App, Error};
 use crate::artifacts::Upload;
-use crate::store::{ArtifactEntry, ArtifactKind, AttemptEntry};
+use crate::store::{ArtifactEntry, ArtifactKey, ArtifactKind, AttemptEntry, Pruned, PrunedItem};
 
 /// Bytes of one piece given out.
 const PIECE: u64 = 256 * 1024;
@@ -19,9 +20,9 @@ pub struct ArtifactName {
 }
 
 impl ArtifactName {
-    fn is_of(&self, entry: &ArtifactEntry) -> bool {
+    fn is_of(&self, key: &ArtifactKey) -> bool {
         let one_of_many = !matches!(self.kind, ArtifactKind::Patch | ArtifactKind::Bundle);
-        entry.kind == self.kind && (!one_of_many || entry.name == self.name)
+        key.kind == self.kind && (!one_of_many || key.name == self.name)
     }
 }
 
@@ -59,6 +60,7 @@ impl App {
 
     /// Keeps what was uploaded, if it is what was announced.
     pub async fn finish_upload(&self, task: TaskId, upload: Upload) -> Result<(), Error> {
+        let _naming = self.artifacts.name_one().await;
         let entry = upload.finish().await?;
         tracing::info!(%task, attempt = %entry.attempt, name = entry.name, bytes = entry.bytes, "artifact kept");
         self.store.add_artifact(entry, self.clock.now()).await?;
@@ -78,11 +80,18 @@ impl App {
             return Err(Error::NoSuchAttempt { task, number });
         }
         let wanted = attempts.iter().rev().filter(|attempt| number == 0 || attempt.number == number);
-        for attempt in wanted {
+        for attempt in wanted.clone() {
             let kept = self.store.artifacts(attempt.id).await?;
-            if let Some(entry) = kept.iter().find(|entry| name.is_of(entry)) {
+            if let Some(entry) = kept.iter().find(|entry| name.is_of(&entry.key())) {
                 let file = self.artifacts.open_read(attempt.id, entry.kind, &entry.name).await?;
                 return Ok(ArtifactContent(file));
+            }
+        }
+        for attempt in wanted {
+            let pruned = self.store.pruned(attempt.id).await?;
+            let it = |pruned: &&Pruned| matches!(&pruned.item, PrunedItem::Artifact(key) if name.is_of(key));
+            if let Some(pruned) = pruned.iter().find(it) {
+                return Err(Error::Removed(sentence(pruned, attempt.number)));
             }
         }
         Err(Error::NoSuchArtifact { task, what: describe(&name) })

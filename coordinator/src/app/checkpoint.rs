@@ -11,7 +11,7 @@ use factory_domain::{AttemptId, AttemptState, Checkpoint, TaskId, WorkerId};
 use super::artifacts::ArtifactContent;
 use super::{App, Error};
 use crate::artifacts::ArtifactError;
-use crate::store::{ArtifactKind, TakenCheckpoint};
+use crate::store::{ArtifactEntry, ArtifactKind, TakenCheckpoint};
 
 /// A checkpoint with its files, opened: they can be read to their ends even if a newer one takes their place.
 pub struct OpenCheckpoint {
@@ -30,11 +30,11 @@ impl App {
         let (task, attempt, number) = (taken.task, taken.attempt, taken.checkpoint.number);
         let superseded = self.store.keep_checkpoint(taken, self.clock.now()).await?;
         tracing::info!(%task, %attempt, number, "checkpoint kept");
-        for file in superseded {
-            // It has no row any more, so nobody asks for it.
-            if let Err(error) = self.artifacts.remove(file.attempt, file.kind, &file.name).await {
-                tracing::warn!(%attempt, %error, "a file of an older checkpoint stays");
-            }
+        let _naming = self.artifacts.name_none().await;
+        // They have no rows any more, so nobody asks for them.
+        let removed = self.artifacts.remove(superseded.iter().map(ArtifactEntry::key).collect()).await;
+        if let Err(error) = removed {
+            tracing::warn!(%attempt, %error, "a file of an older checkpoint stays");
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl App {
         }
         for _ in 1..OPEN_TRIES {
             match self.open_newest(from).await {
-                Err(Error::Artifacts(ArtifactError::NotFound { .. })) => {}
+                Err(Error::Artifacts(ArtifactError::Missing { .. })) => {}
                 opened => return opened,
             }
         }

@@ -34,6 +34,9 @@ pub enum Error {
     NoCheckpoint(AttemptId),
     #[error("a file of checkpoint {number} of attempt {attempt} is not here; upload it first")]
     CheckpointFileMissing { number: u32, attempt: AttemptId },
+    /// Something was kept, and is no longer: when and why.
+    #[error("{0}")]
+    Removed(String),
     #[error("`{0}` is the beginning of several task ids; give more of it")]
     AmbiguousTask(String),
     #[error("there is no worker `{0}`")]

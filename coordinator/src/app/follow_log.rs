@@ -124,7 +124,7 @@ impl Reading {
             // The end is looked at before the log, so that an end known then is in what is read.
             let end = app.log_end(&self.attempt);
             self.extent.borrow_and_update();
-            let page = app.logs.read(self.attempt.id, self.offset, RECORDS, BYTES).await?;
+            let page = app.log_page(&self.attempt, self.offset, RECORDS, BYTES).await?;
             if !page.records.is_empty() {
                 self.offset = page.next_offset;
                 return Ok(Some(page.records));

@@ -3,16 +3,24 @@
 use factory_domain::{TaskId, TaskState};
 
 use super::{App, Error};
-use crate::store::{ArtifactEntry, AttemptEntry, TaskEntry};
+use crate::store::{ArtifactEntry, AttemptEntry, Pruned, TaskEntry};
 
 #[derive(Debug)]
 pub struct TaskDetail {
     pub task: TaskEntry,
     /// While it is queued: why no worker takes it.
     pub waiting_for: Option<String>,
-    pub attempts: Vec<(AttemptEntry, Vec<ArtifactEntry>)>,
+    pub attempts: Vec<AttemptDetail>,
     /// The feed's cursor before this was read.
     pub cursor: u64,
+}
+
+#[derive(Debug)]
+pub struct AttemptDetail {
+    pub entry: AttemptEntry,
+    pub artifacts: Vec<ArtifactEntry>,
+    /// What was kept of it, and is no longer.
+    pub pruned: Vec<Pruned>,
 }
 
 impl App {
@@ -23,9 +31,10 @@ impl App {
         let id = self.store.resolve(name).await?;
         let (task, waiting_for) = self.task(id).await?;
         let mut attempts = Vec::new();
-        for attempt in self.store.attempts(id).await? {
-            let artifacts = self.store.artifacts(attempt.id).await?;
-            attempts.push((attempt, artifacts));
+        for entry in self.store.attempts(id).await? {
+            let artifacts = self.store.artifacts(entry.id).await?;
+            let pruned = self.store.pruned(entry.id).await?;
+            attempts.push(AttemptDetail { entry, artifacts, pruned });
         }
         Ok(TaskDetail { task, waiting_for, attempts, cursor })
     }

@@ -62,7 +62,7 @@ struct Known {
 }
 
 impl LogFences {
-    /// To be called once a task has moved.
+    /// To be called once a task has moved, or its logs were removed.
     pub fn forget(&self, task: TaskId) {
         let mut known = self.lock();
         known.fences.remove(&task);
@@ -75,7 +75,7 @@ impl LogFences {
 }
 
 impl App {
-    /// The fence of an attempt; `None` for one that this task never had.
+    /// The fence of an attempt; `None` for one that this task never had, or whose log was removed.
     pub(super) async fn log_fence(
         &self,
         task: TaskId,
@@ -89,6 +89,12 @@ impl App {
             }
         };
         let entry = self.store.attempt(attempt).await?.filter(|entry| entry.task == task);
+        if let Some(entry) = &entry
+            && !entry.state.is_live()
+            && self.log_was_removed(entry).await?.is_some()
+        {
+            return Ok(None);
+        }
         let fence = entry.map(|entry| LogFence { worker: entry.worker, task, end: LogEnd::of(&entry) });
         if let Some(fence) = fence {
             let mut known = self.fences.lock();

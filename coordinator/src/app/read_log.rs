@@ -5,6 +5,7 @@ use factory_proto::v1::LogRecord;
 
 use super::log_fences::{LogEnd, has_log};
 use super::{App, Error};
+use crate::logs::Page;
 use crate::store::AttemptEntry;
 
 const DEFAULT_RECORDS: u32 = 1000;
@@ -52,7 +53,7 @@ impl App {
             }
         };
         let limit = if limit == 0 { DEFAULT_RECORDS } else { limit.min(MAX_RECORDS) };
-        let page = self.logs.read(attempt.id, from, limit as usize, MAX_BYTES).await?;
+        let page = self.log_page(&attempt, from, limit as usize, MAX_BYTES).await?;
         let at_end = page.next_offset >= page.end;
         Ok(LogPage {
             attempt_number: attempt.number,
@@ -62,6 +63,25 @@ impl App {
             complete: at_end && self.log_end(&attempt).is_reached(page.end),
             at_end,
         })
+    }
+
+    /// Reads a log, or says that it was removed.
+    pub(super) async fn log_page(
+        &self,
+        attempt: &AttemptEntry,
+        from: u64,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Page, Error> {
+        let page = self.logs.read(attempt.id, from, max_records, max_bytes).await;
+        let is_there = page.as_ref().is_ok_and(|page| page.end > 0);
+        if !is_there
+            && !attempt.state.is_live()
+            && let Some(removed) = self.log_was_removed(attempt).await?
+        {
+            return Err(removed);
+        }
+        Ok(page?)
     }
 
     async fn attempt_to_read(

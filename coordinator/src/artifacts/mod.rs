@@ -6,6 +6,7 @@
 //! what was announced; a reader sees the whole file or none. What is uploaded
 //! again replaces what was there.
 
+mod inventory;
 mod upload;
 
 use std::io;
@@ -15,9 +16,11 @@ use std::sync::Arc;
 use factory_domain::AttemptId;
 use sha2::{Digest, Sha256};
 use tokio::fs;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::store::{ArtifactEntry, ArtifactKind};
 
+pub use inventory::{Folder, Unnamed};
 pub use upload::Upload;
 
 /// Bytes of one artifact.
@@ -25,11 +28,16 @@ pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Uploads under way; emptied at a start.
 const INCOMING: &str = "incoming";
+/// An attempt's commits.
+const BUNDLE: &str = "commits.bundle";
 
 /// The artifacts under one root. Cloning shares the store.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
     root: Arc<Path>,
+    /// Shared while a file gets its place and then its row; held alone while files are removed, so
+    /// that none is taken for one that has no row.
+    naming: Arc<RwLock<()>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +48,11 @@ pub enum ArtifactError {
     WrongLength { what: String, announced: u64, received: u64 },
     #[error("{what} came damaged: its SHA-256 is not what was announced; send it again")]
     WrongDigest { what: String },
-    #[error("{what} is not kept of attempt {attempt}")]
-    NotFound { what: String, attempt: AttemptId },
+    #[error(
+        "{what} of attempt {attempt} is gone: {} is not there, and nothing in the factory removed it; \
+         a backup may have it", path.display()
+    )]
+    Missing { what: String, attempt: AttemptId, path: PathBuf },
     #[error("the disk is full: no room for {}; free some space, and send it again", path.display())]
     Full {
         path: PathBuf,
@@ -78,7 +89,17 @@ impl ArtifactStore {
             cleared => cleared.map_err(ArtifactError::io("clear", &incoming))?,
         }
         fs::create_dir_all(&incoming).await.map_err(ArtifactError::io("create", &incoming))?;
-        Ok(Self { root: root.into() })
+        Ok(Self { root: root.into(), naming: Arc::default() })
+    }
+
+    /// To be held from before [`Upload::finish`] until the store knows of the artifact.
+    pub async fn name_one(&self) -> RwLockReadGuard<'_, ()> {
+        self.naming.read().await
+    }
+
+    /// To be held while it is looked which files no artifact is kept in, and they are removed.
+    pub async fn name_none(&self) -> RwLockWriteGuard<'_, ()> {
+        self.naming.write().await
     }
 
     /// Begins to take what `entry` announces.
@@ -103,31 +124,21 @@ impl ArtifactStore {
         let path = self.path(attempt, kind, name);
         match fs::File::open(&path).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(ArtifactError::NotFound { what: describe(kind, name), attempt })
+                Err(ArtifactError::Missing { what: describe(kind, name), attempt, path })
             }
             opened => opened.map_err(ArtifactError::io("open", &path)),
         }
     }
 
-    /// Deletes what was kept. One that is not there is deleted already.
-    pub async fn remove(
-        &self,
-        attempt: AttemptId,
-        kind: ArtifactKind,
-        name: &str,
-    ) -> Result<(), ArtifactError> {
-        let path = self.path(attempt, kind, name);
-        match fs::remove_file(&path).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(ArtifactError::io("delete", &path)),
-        }
+    fn folder(&self, attempt: AttemptId) -> PathBuf {
+        self.root.join(attempt.to_string())
     }
 
     fn path(&self, attempt: AttemptId, kind: ArtifactKind, name: &str) -> PathBuf {
-        let dir = self.root.join(attempt.to_string());
+        let dir = self.folder(attempt);
         match kind {
             ArtifactKind::Patch => dir.join("changes.patch"),
-            ArtifactKind::Bundle => dir.join("commits.bundle"),
+            ArtifactKind::Bundle => dir.join(BUNDLE),
             ArtifactKind::File => dir.join("files").join(hex::encode(Sha256::digest(name))),
             ArtifactKind::CheckpointWork => dir.join(format!("checkpoint-{name}.bundle")),
             ArtifactKind::CheckpointTranscript => dir.join(format!("checkpoint-{name}.transcript")),
@@ -136,7 +147,7 @@ impl ArtifactStore {
 }
 
 /// What people call an artifact.
-fn describe(kind: ArtifactKind, name: &str) -> String {
+pub fn describe(kind: ArtifactKind, name: &str) -> String {
     match kind {
         ArtifactKind::Patch => "the patch".to_owned(),
         ArtifactKind::Bundle => "the bundle of commits".to_owned(),
@@ -216,7 +227,7 @@ mod tests {
         let outside: Vec<_> = std::fs::read_dir(root.path()).expect("it is there").collect();
         assert_eq!(outside.len(), 1);
         let patch = entry(ArtifactKind::Patch, "", b"");
-        assert!(matches!(read(&store, &patch).await, Err(ArtifactError::NotFound { .. })));
+        assert!(matches!(read(&store, &patch).await, Err(ArtifactError::Missing { .. })));
     }
 
     #[tokio::test]

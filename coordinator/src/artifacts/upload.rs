@@ -106,7 +106,7 @@ fn settle(file: &File, temporary: &Temporary, place: &Path) -> Result<(), Artifa
 }
 
 /// File work, off the async threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
 ) -> Result<T, ArtifactError> {
     match tokio::task::spawn_blocking(work).await {

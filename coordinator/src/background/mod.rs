@@ -6,6 +6,7 @@
 
 pub mod dispatch;
 pub mod due;
+pub mod retention;
 
 use std::time::Duration;
 

@@ -64,7 +64,10 @@ fn clip(mut text: String) -> String {
 fn code_of(error: &Error) -> Code {
     match error {
         Error::Invalid(_) | Error::AmbiguousTask(_) => Code::InvalidArgument,
-        Error::NoSuchTask(_) | Error::NoSuchAttempt { .. } | Error::NoSuchArtifact { .. } => Code::NotFound,
+        Error::NoSuchTask(_)
+        | Error::NoSuchAttempt { .. }
+        | Error::NoSuchArtifact { .. }
+        | Error::Removed(_) => Code::NotFound,
         Error::NoCheckpoint(_) | Error::CheckpointFileMissing { .. } => Code::NotFound,
         // Names are given freely: one that several have finds none of them.
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
@@ -91,7 +94,7 @@ fn artifact_code(error: &ArtifactError) -> Code {
         ArtifactError::TooLarge { .. } => Code::InvalidArgument,
         // What came is not what was announced: the same upload can be sent again.
         ArtifactError::WrongLength { .. } | ArtifactError::WrongDigest { .. } => Code::DataLoss,
-        ArtifactError::NotFound { .. } => Code::NotFound,
+        ArtifactError::Missing { .. } => Code::NotFound,
         ArtifactError::Full { .. } => Code::ResourceExhausted,
         ArtifactError::Io { .. } => Code::Internal,
         ArtifactError::Stopping => Code::Unavailable,

@@ -3,8 +3,10 @@
 use factory_domain::{TaskState, Timestamp};
 use factory_proto::{convert, v1};
 
-use crate::app::{DrainState, TaskDetail, WorkerDetail, WorkerView};
-use crate::store::{ArtifactEntry, ArtifactKind, AttemptEntry, FeedEvent, HeldEntry, Submitted, TaskEntry};
+use crate::app::{AttemptDetail, DrainState, TaskDetail, WorkerDetail, WorkerView, why_removed};
+use crate::store::{
+    ArtifactEntry, ArtifactKind, FeedEvent, HeldEntry, Pruned, PrunedItem, Submitted, TaskEntry,
+};
 
 fn millis(time: Option<Timestamp>) -> i64 {
     time.map_or(0, Timestamp::as_millis)
@@ -56,12 +58,13 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
 pub fn detail(detail: TaskDetail) -> v1::GetResponse {
     v1::GetResponse {
         task: Some(task(detail.task, detail.waiting_for)),
-        attempts: detail.attempts.into_iter().map(|(entry, files)| attempt(entry, files)).collect(),
+        attempts: detail.attempts.into_iter().map(attempt).collect(),
         cursor: detail.cursor,
     }
 }
 
-fn attempt(entry: AttemptEntry, artifacts: Vec<ArtifactEntry>) -> v1::Attempt {
+fn attempt(detail: AttemptDetail) -> v1::Attempt {
+    let AttemptDetail { entry, artifacts, pruned } = detail;
     v1::Attempt {
         id: entry.id.to_string(),
         task_id: entry.task.to_string(),
@@ -74,8 +77,23 @@ fn attempt(entry: AttemptEntry, artifacts: Vec<ArtifactEntry>) -> v1::Attempt {
         ended_at_ms: millis(entry.ended_at),
         report: entry.report.map(Into::into),
         artifacts: artifacts.into_iter().map(artifact).collect(),
+        removed: pruned.iter().map(|pruned| removed(pruned, entry.number)).collect(),
         returned_because: entry.returned_because.unwrap_or_default(),
         continues: entry.continues.map(Into::into),
+    }
+}
+
+fn removed(pruned: &Pruned, attempt_number: u32) -> v1::Removed {
+    let (kind, name) = match &pruned.item {
+        PrunedItem::Log => (v1::ArtifactKind::Unspecified, ""),
+        PrunedItem::Artifact(key) => (artifact_kind(key.kind), key.name.as_str()),
+    };
+    v1::Removed {
+        kind: kind.into(),
+        name: name.to_owned(),
+        bytes: pruned.bytes,
+        removed_at_ms: pruned.at.as_millis(),
+        message: why_removed(pruned, attempt_number),
     }
 }
 

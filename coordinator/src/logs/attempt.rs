@@ -236,6 +236,12 @@ impl AttemptLog {
         Ok(())
     }
 
+    /// Forgets what was there; its files are about to go. The log begins anew, unsealed.
+    pub fn empty(&self) {
+        self.write_segments().clear();
+        self.extent.send_replace(Extent { next_offset: 0, sealed: false });
+    }
+
     /// The segments that get no more records and are not packed yet.
     pub fn unpacked(&self) -> Vec<u64> {
         let sealed = self.extent().sealed;

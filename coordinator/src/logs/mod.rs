@@ -15,6 +15,7 @@
 //! its time, so that only its end spreads attempts over directories.)
 
 mod attempt;
+mod inventory;
 mod pack;
 mod segment;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use attempt::AttemptLog;
+pub use inventory::LogOnDisk;
 
 /// The logs under one root. Cloning shares the store. Two stores on one root spoil
 /// each other's files; the coordinator's instance lock keeps that from happening.

@@ -378,3 +378,41 @@ proptest! {
         prop_assert_eq!(whole, model.records);
     }
 }
+
+#[tokio::test]
+async fn a_log_that_is_removed_is_empty_to_all_and_gone_from_the_disk() {
+    let root = TempDir::new().expect("a directory");
+    let store = small(&root);
+    for log in [attempt(1), attempt(2)] {
+        store.append(log, lines(0..200)).await.expect("room");
+    }
+    store.seal(attempt(1)).await.expect("it seals");
+    let mut follower = store.subscribe(attempt(1)).await.expect("it is open");
+    let on_disk = store.on_disk().await.expect("it lists");
+    assert_eq!(on_disk.len(), 2);
+    assert!(on_disk.iter().all(|log| log.bytes > 0), "{on_disk:?}");
+
+    store.remove(attempt(1)).await.expect("it goes");
+    assert!(!store.dir(attempt(1)).exists());
+    assert_eq!(follower.borrow_and_update().next_offset, 0);
+    assert_eq!(all(&store, attempt(1)).await, []);
+    assert_eq!(all(&store, attempt(2)).await, lines(0..200));
+    store.remove(attempt(1)).await.expect("again changes nothing");
+    settle(&store).await;
+    assert_eq!(
+        store.on_disk().await.expect("it lists").iter().map(|log| log.attempt).collect::<Vec<_>>(),
+        [attempt(2)]
+    );
+}
+
+#[tokio::test]
+async fn a_log_nobody_has_opened_is_removed_as_well() {
+    let root = TempDir::new().expect("a directory");
+    let store = small(&root);
+    store.append(attempt(1), lines(0..9)).await.expect("room");
+    store.close().await;
+    let store = small(&root);
+    store.remove(attempt(1)).await.expect("it goes");
+    assert_eq!(all(&store, attempt(1)).await, []);
+    assert_eq!(store.on_disk().await.expect("it lists"), []);
+}

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factory_domain::{
-    AgentKind, AttemptId, AttemptState, Backoff, Capacity, Checkpoint, Continuation, Effect, Event, Labels,
-    LeaseTerms, Rejected, Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    AgentKind, AttemptId, AttemptState, Backoff, Because, Capacity, Checkpoint, Continuation, Effect, Event,
+    Labels, LeaseTerms, Left, Rejected, Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp,
+    WorkerId,
 };
 use tokio::sync::watch;
 
@@ -92,6 +93,22 @@ pub trait Store: Send + Sync + 'static {
     /// The newest checkpoint of an attempt.
     async fn checkpoint(&self, attempt: AttemptId) -> Result<Option<Checkpoint>, StoreError>;
 
+    /// Notes that the logs of these attempts, so many bytes each, are removed. Answers with those
+    /// noted: none of a task that has not ended is.
+    async fn prune_logs(
+        &self,
+        logs: Vec<(AttemptId, u64, Because)>,
+        now: Timestamp,
+    ) -> Result<Vec<AttemptId>, StoreError>;
+
+    /// Notes that these artifacts are removed; they are kept no longer. Answers with those noted:
+    /// none of a task that has not ended is.
+    async fn prune_artifacts(
+        &self,
+        artifacts: Vec<(ArtifactKey, Because)>,
+        now: Timestamp,
+    ) -> Result<Vec<ArtifactKey>, StoreError>;
+
     /// Finds a task by full id, unique id prefix or short number.
     async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError>;
 
@@ -124,6 +141,19 @@ pub trait Store: Send + Sync + 'static {
     async fn held_by(&self, worker: WorkerId) -> Result<Vec<HeldEntry>, StoreError>;
 
     async fn artifacts(&self, attempt: AttemptId) -> Result<Vec<ArtifactEntry>, StoreError>;
+
+    /// Where the task of each attempt stands; of attempts that are not known, nothing.
+    async fn log_standings(&self, attempts: &[AttemptId]) -> Result<Vec<LogStanding>, StoreError>;
+
+    /// The artifacts kept, in the order of their keys, beginning after `after`.
+    async fn kept_artifacts(
+        &self,
+        after: Option<&ArtifactKey>,
+        limit: u32,
+    ) -> Result<Vec<KeptArtifact>, StoreError>;
+
+    /// What was removed of an attempt.
+    async fn pruned(&self, attempt: AttemptId) -> Result<Vec<Pruned>, StoreError>;
 
     /// The earliest time at which [`Store::apply_due`] has something to do.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
@@ -410,7 +440,55 @@ pub struct ArtifactEntry {
     pub sha256: [u8; 32],
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl ArtifactEntry {
+    pub fn key(&self) -> ArtifactKey {
+        ArtifactKey { attempt: self.attempt, kind: self.kind, name: self.name.clone() }
+    }
+}
+
+/// What tells an artifact from all others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ArtifactKey {
+    pub attempt: AttemptId,
+    pub kind: ArtifactKind,
+    pub name: String,
+}
+
+/// An artifact as the retention looks at it.
+#[derive(Debug, Clone)]
+pub struct KeptArtifact {
+    pub entry: ArtifactEntry,
+    /// `None`: its task has not ended.
+    pub left: Option<Left>,
+}
+
+/// An attempt's log as the retention looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStanding {
+    pub attempt: AttemptId,
+    pub task: TaskId,
+    /// When the task ended; `None`: it has not.
+    pub ended_at: Option<Timestamp>,
+    /// It was removed, or is about to be.
+    pub pruned: bool,
+}
+
+/// Something of an attempt that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    pub item: PrunedItem,
+    pub bytes: u64,
+    pub at: Timestamp,
+    pub because: Because,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrunedItem {
+    Log,
+    Artifact(ArtifactKey),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArtifactKind {
     Patch,
     Bundle,

@@ -10,6 +10,7 @@ mod lease;
 mod model;
 mod queue;
 mod read;
+mod retention;
 
 use std::path::Path;
 
@@ -90,6 +91,9 @@ holds_over_sqlite! {
         a_task_and_its_retry_name_each_other,
         an_artifact_kept_again_replaces_the_first,
         what_is_not_there_is_not_there;
+    retention:
+        only_what_ended_tasks_left_is_pruned,
+        what_is_kept_is_read_in_pages_with_its_worth;
 }
 
 impl Reopen for SqliteStore {

@@ -37,6 +37,9 @@ pub async fn run(connection: &Connection, console: Console, args: Diff) -> Resul
         return Ok(Exit::Done);
     }
     let Some(attempt) = artifact::latest_with(&attempts, v1::ArtifactKind::Patch) else {
+        if let Some(removed) = artifact::removed(&attempts, v1::ArtifactKind::Patch) {
+            return Err(removed);
+        }
         if task.state().is_terminal() {
             console.note(format_args!("task {} changed nothing", task.number));
             return Ok(Exit::Done);

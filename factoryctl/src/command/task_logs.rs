@@ -3,7 +3,6 @@
 use factory_proto::client::follow::{self, Update};
 use factory_proto::v1;
 use futures_util::StreamExt;
-use tonic::Code;
 
 use crate::cli::Logs;
 use crate::command::get_task;
@@ -65,7 +64,6 @@ impl Log<'_> {
             let client = &connection.client;
             let page = match client.logs().read(client.request(request)).await {
                 Ok(reply) => reply.into_inner(),
-                Err(status) if status.code() == Code::NotFound && args.attempt.is_none() => return Ok(false),
                 Err(status) => return Err(status.into()),
             };
             attempt = Some(page.attempt_number);

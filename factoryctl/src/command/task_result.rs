@@ -61,6 +61,9 @@ async fn files(
     output: Option<&Path>,
 ) -> Result<(), CommandError> {
     let Some(attempt) = artifact::latest_with(attempts, ArtifactKind::File) else {
+        if let Some(removed) = artifact::removed(attempts, ArtifactKind::File) {
+            return Err(removed);
+        }
         let state = task.state().name();
         console.note(format_args!("task {} is {state} and left no files", task.number));
         return if console.for_people() { Ok(()) } else { console.values::<ArtifactView<'_>>(&[]) };
@@ -91,6 +94,9 @@ async fn bundle(
     path: &Path,
 ) -> Result<(), CommandError> {
     let Some(attempt) = artifact::latest_with(attempts, ArtifactKind::Bundle) else {
+        if let Some(removed) = artifact::removed(attempts, ArtifactKind::Bundle) {
+            return Err(removed);
+        }
         let number = task.number;
         return Err(CommandError::NotFound(format!(
             "task {number} has no bundle: one is kept where there are commits that were not pushed"

@@ -24,6 +24,7 @@ use factory_proto::v1::TaskState;
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, SelectAll};
 use tokio::time::{Instant, MissedTickBehavior};
+use tonic::Code;
 
 use crate::exit::{CommandError, Exit, connection_broke};
 use crate::render::transcript::Transcript;
@@ -165,11 +166,13 @@ impl Watch {
             },
             Incoming::EventsEnded => self.events_ended = true,
             // The stream of events speaks for all: they share the fate of the coordinator.
-            Incoming::Log(number, update) => {
-                if let Update::Next(batch) = update? {
-                    self.show_log(number, batch)?;
-                }
-            }
+            Incoming::Log(number, update) => match update {
+                Ok(Update::Next(batch)) => self.show_log(number, batch)?,
+                Ok(Update::Disconnected { .. } | Update::Reconnected) => {}
+                // The log is kept no longer; all else can be told without it.
+                Err(status) if status.code() == Code::NotFound => self.view.note(status.message()),
+                Err(status) => return Err(status.into()),
+            },
             Incoming::LogEnded(number) => {
                 if let Some(task) = self.tasks.get_mut(&number) {
                     task.log = Log::Ended;

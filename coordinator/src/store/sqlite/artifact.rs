@@ -66,7 +66,7 @@ pub(super) fn name_of(kind: ArtifactKind) -> &'static str {
     }
 }
 
-fn kind_of(name: &str) -> Result<ArtifactKind, StoreError> {
+pub(super) fn kind_of(name: &str) -> Result<ArtifactKind, StoreError> {
     match name {
         "patch" => Ok(ArtifactKind::Patch),
         "bundle" => Ok(ArtifactKind::Bundle),

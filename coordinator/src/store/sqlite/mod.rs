@@ -17,6 +17,7 @@ mod moves;
 mod open;
 mod placements;
 mod read;
+mod retention;
 mod rows;
 mod statements;
 mod submit;
@@ -25,7 +26,7 @@ mod writer;
 use std::path::Path;
 
 use async_trait::async_trait;
-use factory_domain::{AttemptId, Checkpoint, Event, TaskId, Timestamp, WorkerId};
+use factory_domain::{AttemptId, Because, Checkpoint, Event, TaskId, Timestamp, WorkerId};
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -35,9 +36,10 @@ use self::job::{Calls, Job, Verb};
 pub use self::open::OpenError;
 use self::writer::Writer;
 use super::{
-    Applied, ApplyError, ArtifactEntry, AttemptEntry, CheckpointError, Claim, Claimed, FeedEvent, HeldEntry,
-    Holding, ListFilter, NewTask, Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError,
-    SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
+    Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
+    FeedEvent, HeldEntry, Holding, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned, Renewal, Reported,
+    ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted, TakenCheckpoint,
+    TaskEntry, WorkerEntry, WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -143,6 +145,22 @@ impl Store for SqliteStore {
         checkpoint::checkpoint(&self.readers, attempt).await
     }
 
+    async fn prune_logs(
+        &self,
+        logs: Vec<(AttemptId, u64, Because)>,
+        now: Timestamp,
+    ) -> Result<Vec<AttemptId>, StoreError> {
+        self.write(retention::PruneLogs { logs, now }).await
+    }
+
+    async fn prune_artifacts(
+        &self,
+        artifacts: Vec<(ArtifactKey, Because)>,
+        now: Timestamp,
+    ) -> Result<Vec<ArtifactKey>, StoreError> {
+        self.write(retention::PruneArtifacts { artifacts, now }).await
+    }
+
     async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError> {
         read::resolve(&self.readers, name).await
     }
@@ -190,6 +208,22 @@ impl Store for SqliteStore {
 
     async fn artifacts(&self, attempt: AttemptId) -> Result<Vec<ArtifactEntry>, StoreError> {
         read::artifacts(&self.readers, attempt).await
+    }
+
+    async fn log_standings(&self, attempts: &[AttemptId]) -> Result<Vec<LogStanding>, StoreError> {
+        retention::log_standings(&self.readers, attempts).await
+    }
+
+    async fn kept_artifacts(
+        &self,
+        after: Option<&ArtifactKey>,
+        limit: u32,
+    ) -> Result<Vec<KeptArtifact>, StoreError> {
+        retention::kept_artifacts(&self.readers, after, limit).await
+    }
+
+    async fn pruned(&self, attempt: AttemptId) -> Result<Vec<Pruned>, StoreError> {
+        retention::pruned(&self.readers, attempt).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
