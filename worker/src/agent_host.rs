@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use factory_domain::{LeaseTerms, SessionId, WorkerId};
 use factory_proto::client::ClientConfig;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -26,7 +26,7 @@ use crate::roster::Roster;
 use crate::spool::SpoolDir;
 use crate::spool_watch::SpoolWatch;
 use crate::uplink::Uplink;
-use crate::{heartbeat, session};
+use crate::{disk, heartbeat, session};
 
 /// How long reports and logs have to leave after a stop; what is left goes after the next start.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -75,6 +75,8 @@ pub struct Shared {
     pub roster: Arc<Roster>,
     pub lease: HostLease,
     pub repos: repo::Cache,
+    /// Has the disk looked through now.
+    pub disk_poked: Notify,
     pub watch: Arc<SpoolWatch>,
     pub logs: LogFeed,
     pub outbox: Outbox,
@@ -207,6 +209,7 @@ impl Worker {
             roster: Arc::new(Roster::new(config.slots)),
             lease,
             repos: repo::Cache::new(&config.root),
+            disk_poked: Notify::new(),
             watch: SpoolWatch::new(),
             logs,
             outbox,
@@ -246,6 +249,7 @@ impl Worker {
         // Its own welcome must not hurry the session on.
         let session = Uplink::new(shared.coordinator(), watch::Sender::new(0).subscribe());
         self.loops.spawn(session::run(Arc::clone(shared), session, token()));
+        self.loops.spawn(disk::run(Arc::clone(shared), token()));
         let (watch, ending) = (Arc::clone(&shared.watch), token());
         self.loops.spawn(async move { watch.run(ending).await });
         let (host, ending) = (Arc::clone(shared), token());

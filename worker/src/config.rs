@@ -14,6 +14,7 @@ use factory_proto::client::{DEFAULT_URL, Network, Token};
 use serde::Deserialize;
 
 use crate::agents::{AgentsConfig, DEFAULT_LIMIT_PAUSE};
+use crate::disk::Limits;
 use crate::environment::Environment;
 use crate::shim::ShimProgram;
 use crate::shims::Shims;
@@ -28,6 +29,12 @@ const DEFAULT_KILL_GRACE: Duration = Duration::from_secs(10);
 const DEFAULT_LINGER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of an agent's work the loss of a host may cost.
 const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(120);
+/// For kept workspaces that the next attempt could go on in.
+const DEFAULT_KEEP_WORKSPACES: Duration = Duration::from_secs(24 * 3600);
+/// For clones in which nothing is checked out.
+const DEFAULT_KEEP_REPOSITORIES: Duration = Duration::from_secs(30 * 24 * 3600);
+/// For what no attempt owns; longer than anything changes hands.
+const KEEP_UNOWNED: Duration = Duration::from_secs(10 * 60);
 const MAX_SLOTS: u32 = 1000;
 
 /// What a worker is started with, by the daemon or by a program that embeds one.
@@ -43,6 +50,8 @@ pub struct WorkerConfig {
     pub slots: u32,
     /// Bytes; below it offers are declined.
     pub min_free_disk: u64,
+    /// What stays on this host's disk, and for how long.
+    pub disk: Limits,
     /// Bytes of one attempt's log, after which lines of its agent are left out.
     pub max_spool: u64,
     /// From asking an agent to end to killing it.
@@ -76,6 +85,12 @@ impl WorkerConfig {
             labels: Labels::default(),
             slots: default_slots(),
             min_free_disk: DEFAULT_MIN_FREE_DISK,
+            disk: Limits {
+                keep_workspaces: DEFAULT_KEEP_WORKSPACES,
+                keep_repositories: DEFAULT_KEEP_REPOSITORIES,
+                keep_unowned: KEEP_UNOWNED,
+                free: 2 * DEFAULT_MIN_FREE_DISK,
+            },
             max_spool: DEFAULT_MAX_SPOOL,
             kill_grace: DEFAULT_KILL_GRACE,
             linger_timeout: DEFAULT_LINGER_TIMEOUT,
@@ -135,6 +150,12 @@ pub struct Flags {
     /// Decline work below this much free disk, such as 500M or 2G [default: 1G]
     #[arg(long, value_name = "SIZE")]
     pub min_free_disk: Option<String>,
+    /// How long to keep the workspaces of ended attempts for the next one, such as 90m, 24h or 7d [default: 24h]
+    #[arg(long, value_name = "SPAN")]
+    pub keep_workspaces: Option<String>,
+    /// How long to keep clones that no task uses [default: 30d]
+    #[arg(long, value_name = "SPAN")]
+    pub keep_repositories: Option<String>,
     /// MiB of one attempt's log on this host; beyond it lines are left out [default: 1024]
     #[arg(long, value_name = "N")]
     pub max_spool_mib: Option<u64>,
@@ -172,6 +193,8 @@ struct FileConfig {
     slots: Option<u32>,
     pass_env: Vec<String>,
     min_free_disk: Option<String>,
+    keep_workspaces: Option<String>,
+    keep_repositories: Option<String>,
     max_spool_mib: Option<u64>,
     token_file: Option<PathBuf>,
     kill_grace_ms: Option<u64>,
@@ -227,6 +250,14 @@ pub fn load(
     }
     if let Some(size) = flags.min_free_disk.or(file.min_free_disk) {
         config.min_free_disk = layers.size("min-free-disk", &size);
+        // Before the floor is reached and work is declined.
+        config.disk.free = config.min_free_disk.saturating_mul(2);
+    }
+    if let Some(span) = flags.keep_workspaces.or(file.keep_workspaces) {
+        config.disk.keep_workspaces = layers.span("keep-workspaces", &span);
+    }
+    if let Some(span) = flags.keep_repositories.or(file.keep_repositories) {
+        config.disk.keep_repositories = layers.span("keep-repositories", &span);
     }
     if let Some(mib) = flags.max_spool_mib.or(file.max_spool_mib) {
         config.max_spool = mib.max(1).saturating_mul(1 << 20);
@@ -353,6 +384,13 @@ impl Layers<'_> {
         })
     }
 
+    fn span(&mut self, what: &str, text: &str) -> Duration {
+        parse_span(text).unwrap_or_else(|| {
+            self.errors.push(format!("{what} `{text}` is not a span of time, such as 30s, 90m, 24h or 7d"));
+            Duration::ZERO
+        })
+    }
+
     fn pass_env(&mut self, file: Vec<String>, flags: Vec<String>) -> Vec<String> {
         let names: Vec<String> = file.into_iter().chain(flags).collect();
         for name in &names {
@@ -374,6 +412,19 @@ fn parse_size(text: &str) -> Option<u64> {
         _ => (text, 0),
     };
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// `30s`, `90m`, `24h`, `7d`.
+fn parse_span(text: &str) -> Option<Duration> {
+    let (at, unit) = text.char_indices().next_back()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 24 * 3600,
+        _ => return None,
+    };
+    text[..at].parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -436,6 +487,14 @@ mod tests {
         for part in ["slots", "nolabel", "lots", "A=B", "/nowhere/token", "HOME"] {
             assert!(errors.iter().any(|error| error.contains(part)), "{part} is not in {errors:?}");
         }
+    }
+
+    #[test]
+    fn spans_are_read() {
+        assert_eq!(parse_span("90m"), Some(Duration::from_secs(5400)));
+        assert_eq!(parse_span("7d"), Some(Duration::from_secs(7 * 86400)));
+        assert_eq!(parse_span("7"), None);
+        assert_eq!(parse_span("d"), None);
     }
 
     #[test]

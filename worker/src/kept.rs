@@ -195,6 +195,10 @@ impl Kept {
         self.assignment.place()
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn has_workspace(&self) -> bool {
         self.place().is_some_and(|place| place.path().is_dir())
     }

@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod config;
 mod crew;
 pub mod delivery;
+mod disk;
 pub mod environment;
 pub mod git;
 mod heartbeat;

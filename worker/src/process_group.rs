@@ -39,6 +39,14 @@ impl ProcessGroup {
         &mut self.child
     }
 
+    /// Gives the child, and what it starts from now on, the lowest priority.
+    pub fn yield_to_others(&self) {
+        const LOWEST: i32 = 19;
+        if let Err(error) = rustix::process::setpriority_process(self.group, LOWEST) {
+            tracing::debug!(%error, "a process keeps its priority");
+        }
+    }
+
     /// Waits for the child. At the limit, or when the token is cancelled, the group is asked to end,
     /// and after `grace` killed. The child is reaped in every case.
     pub async fn end(

@@ -258,6 +258,7 @@ fn check(shared: &Shared, assignment: &Assignment) -> Result<(), Refusal> {
     }
     let (free, floor) = (shared.free_disk(), shared.config.min_free_disk);
     if free < floor {
+        shared.disk_poked.notify_one();
         return Err(Refusal::new(format!(
             "only {} MiB of disk are free at {}; this worker keeps {} MiB (--min-free-disk)",
             free >> 20,

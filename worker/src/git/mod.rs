@@ -94,13 +94,14 @@ pub struct Call {
     args: Vec<OsString>,
     stdin: Vec<u8>,
     limit: Duration,
+    background: bool,
 }
 
 impl Call {
     /// A subcommand with its fixed arguments.
     pub fn new<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { args, stdin: Vec::new(), limit: LOCAL_LIMIT }
+        Self { args, stdin: Vec::new(), limit: LOCAL_LIMIT, background: false }
     }
 
     /// One more argument.
@@ -124,6 +125,12 @@ impl Call {
     /// Gives the command the time a transfer may take.
     pub const fn over_network(mut self) -> Self {
         self.limit = NETWORK_LIMIT;
+        self
+    }
+
+    /// Lets everything else on the host go first.
+    pub const fn in_background(mut self) -> Self {
+        self.background = true;
         self
     }
 
@@ -225,6 +232,9 @@ impl Git {
     ) -> Result<Ended, GitError> {
         let name = call.name();
         let mut group = ProcessGroup::spawn(&mut self.command(&call)).map_err(GitError::Start)?;
+        if call.background {
+            group.yield_to_others();
+        }
         let child = group.child();
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
 

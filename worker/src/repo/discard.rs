@@ -41,12 +41,11 @@ impl Registration {
         Self { git_dir, workspace, branch }
     }
 
-    /// Git names a registration by the last part of the worktree's path, which is an attempt's id.
+    /// By the last part of the path alone, which is an attempt's id: git resolves links in the rest, and
+    /// names the registration by it as well.
     pub fn is_of(&self, workspace: &Path) -> bool {
-        match &self.workspace {
-            Some(path) => path == workspace,
-            None => self.git_dir.file_name() == workspace.file_name(),
-        }
+        let name = self.workspace.as_deref().unwrap_or(&self.git_dir).file_name();
+        name == workspace.file_name()
     }
 
     /// Removes it with its branch. The clone must be locked, and the worktree's files gone.

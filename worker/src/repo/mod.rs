@@ -12,6 +12,7 @@ mod include;
 pub(crate) mod lock;
 mod registry;
 mod sync;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use factory_domain::{AttemptId, BranchName, RepoSource, RevisionName};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use error::RepoError;
@@ -55,6 +57,8 @@ pub struct Cache {
     directory: PathBuf,
     git: Git,
     repositories: Mutex<HashMap<String, Arc<Repository>>>,
+    /// Counts checkouts that have begun: whatever else holds a clone for long gives way to them.
+    arrivals: watch::Sender<u64>,
 }
 
 impl Cache {
@@ -65,7 +69,12 @@ impl Cache {
 
     /// The same, with a git of the caller's making.
     pub fn with_git(root: &Path, git: Git) -> Self {
-        Self { directory: root.join("repos"), git, repositories: Mutex::default() }
+        Self {
+            directory: root.join("repos"),
+            git,
+            repositories: Mutex::default(),
+            arrivals: watch::Sender::new(0),
+        }
     }
 
     /// Brings the cache up to date and makes a worktree on a branch of its own. When it fails, or is
@@ -73,6 +82,7 @@ impl Cache {
     pub async fn checkout(&self, request: &Request<'_>, note: Note<'_>) -> Result<Worktree, RepoError> {
         let repository = self.repository(request.source);
         let ticket = repository.ticket();
+        self.arrivals.send_modify(|arrivals| *arrivals += 1);
         let git = self.git.until(request.token);
         require_on_this_host(request.source)?;
         self.make_directories(request).await?;
@@ -136,6 +146,12 @@ impl Cache {
         let entry = repositories.entry(name);
         let path = self.directory.join(format!("{}.git", entry.key()));
         Arc::clone(entry.or_insert_with(|| Arc::new(Repository::new(remote, path))))
+    }
+
+    /// Drops what was known of a clone that has been removed.
+    fn forget(&self, clone: &Path) {
+        let name = clone.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        self.repositories.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
     }
 }
 

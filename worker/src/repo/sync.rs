@@ -63,7 +63,9 @@ impl Repository {
     /// The right to change the clone, in this process and among others on the same root.
     pub async fn lock(&self) -> Result<(MutexGuard<'_, Synced>, RepositoryLock), RepoError> {
         let synced = self.synced.lock().await;
-        match RepositoryLock::acquire(&self.path).await {
+        let locked = RepositoryLock::acquire(&self.path).await;
+        let locked = locked.and_then(|lock| lock.mark_used().map(|()| lock));
+        match locked {
             Ok(lock) => Ok((synced, lock)),
             Err(cause) => Err(RepoError::Disk { path: self.path.clone(), cause }),
         }

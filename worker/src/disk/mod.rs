@@ -1,0 +1,20 @@
+//! The reconciler of the worker's disk: kept workspaces, the repository cache, and what crashes leave.
+//!
+//! A sweep takes no input but the disk itself: it looks at what is there ([`survey`]), decides what goes
+//! ([`policy`], which is pure), removes that and says why ([`sweep`]). It may be ended at any moment and
+//! run any number of times.
+//!
+//! Nothing is removed that is nowhere else. Of kept workspaces only those go that were saved with the
+//! coordinator. A workspace that nobody owns goes only where git shows that it has neither changes nor
+//! commits that the origin lacks, and a branch or a clone likewise; in doubt they stay, and are named in
+//! the worker's own log.
+
+mod policy;
+mod survey;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub use policy::Limits;
+pub(crate) use survey::Owned;
+pub use sweep::run;
