@@ -41,10 +41,11 @@ pub async fn run(shared: Arc<Shared>, mut uplink: Uplink, token: CancellationTok
             Ok(Ok(verdicts)) => {
                 uplink.worked();
                 (acknowledged, fenced) = (begun, false);
+                // Before the lease goes on: no attempt that is given up may start by it.
+                obey(&shared, verdicts);
                 if let Err(error) = shared.lease.extend(begun_here, &terms, shared.config.kill_grace) {
                     tracing::error!(%error, path = %shared.lease.path().display(), "the lease cannot be written; agents end with the last one");
                 }
-                obey(&shared, verdicts);
                 tokio::select! {
                     () = token.cancelled() => return,
                     () = tokio::time::sleep_until(begun + terms.heartbeat) => {}

@@ -36,6 +36,14 @@ use crate::heartbeat;
 pub struct BootTime(u64);
 
 impl BootTime {
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
     pub fn now() -> Self {
         let now = clock_gettime(ClockId::Boottime);
         let part = |value: i64| u64::try_from(value).unwrap_or_default();
@@ -93,6 +101,11 @@ impl HostLease {
         self.file.write_all_at(encode(deadline).as_bytes(), 0)?;
         self.deadline.send_replace(Some(deadline));
         Ok(())
+    }
+
+    /// Until when agents may live by what is known now; zero: nothing was granted yet.
+    pub fn deadline(&self) -> BootTime {
+        self.deadline.borrow().unwrap_or(BootTime(0))
     }
 
     /// Waits until agents may be started: not before this daemon was heard, and not while it is not.

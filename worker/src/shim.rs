@@ -31,6 +31,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Interest};
 
 use crate::agents::Launch;
 use crate::environment::ATTEMPT_MARKER;
+use crate::host_lease::BootTime;
 use crate::process::{Belonging, Identity};
 use crate::spool::SpoolDir;
 
@@ -60,6 +61,9 @@ impl ShimProgram {
 /// What a shim allows its agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// No agent is started after this time, whatever was granted since: what the attempt's own right to
+    /// run rests on has run out.
+    pub start_by: BootTime,
     /// Between being told to end and being killed.
     pub grace: Duration,
     /// Bytes of log, after which lines are left out.

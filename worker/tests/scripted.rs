@@ -75,7 +75,7 @@ async fn converse(
     let launch = agent.launch(&job).unwrap();
     let (lease, grace) = (HostLease::open(root).unwrap(), Duration::from_secs(1));
     lease.extend(BootTime::now(), &LeaseTerms::default(), grace).unwrap();
-    let limits = Limits { grace, spool: u64::MAX };
+    let limits = Limits { start_by: BootTime::now().after(Duration::from_secs(60)), grace, spool: u64::MAX };
     let started = shim::start(&program, &spool, workspace, &launch, lease.path(), limits).await;
     let mut shim = started.unwrap();
     let exit = shim.wait().await.unwrap();

@@ -17,7 +17,7 @@ use factory_worker::spool::{RecordReader, SpoolDir};
 use tempfile::TempDir;
 
 const GRACE: Duration = Duration::from_millis(200);
-const LIMITS: Limits = Limits { grace: GRACE, spool: 16 << 20 };
+const LIMITS: Limits = Limits { start_by: BootTime::from_millis(u64::MAX), grace: GRACE, spool: 16 << 20 };
 /// An agent that does not end by itself.
 const FOREVER: &str = "echo ready; exec sleep 1000";
 
@@ -46,6 +46,10 @@ impl Bench {
     }
 
     async fn start(&self, argv: &[&str]) -> Result<Shim, ShimError> {
+        self.start_within(argv, LIMITS).await
+    }
+
+    async fn start_within(&self, argv: &[&str], limits: Limits) -> Result<Shim, ShimError> {
         let program =
             ShimProgram { program: env!("CARGO_BIN_EXE_factory-worker").into(), args: vec!["shim".into()] };
         let path = std::env::var_os("PATH").unwrap();
@@ -54,7 +58,7 @@ impl Bench {
             env: BTreeMap::from([("PATH".into(), path), ("GREETING".into(), "hello".into())]),
             stdin: b"the prompt".to_vec(),
         };
-        shim::start(&program, &self.spool, self.dir.path(), &launch, self.lease.path(), LIMITS).await
+        shim::start(&program, &self.spool, self.dir.path(), &launch, self.lease.path(), limits).await
     }
 
     async fn sh(&self, script: &str) -> Shim {
@@ -226,6 +230,16 @@ async fn an_agent_ends_with_the_hosts_lease_though_nobody_tells_it_to() {
     assert!(moved_on.elapsed() >= span, "the new deadline counts: {:?}", moved_on.elapsed());
     assert_eq!(exit, Exit { signal: Some(9), stopped: true, lease_expired: true, ..Exit::default() });
     assert_eq!(exit.lost().unwrap().reason, FailureReason::WorkerLost);
+    assert_eq!(bench.left(), []);
+}
+
+#[tokio::test]
+async fn no_agent_starts_by_a_lease_that_was_granted_after_its_own_had_run_out() {
+    let bench = Bench::new();
+    let limits = Limits { start_by: BootTime::now(), ..LIMITS };
+    let error = bench.start_within(&["sh", "-c", "echo begun"], limits).await.unwrap_err();
+    assert!(error.to_string().ends_with("the lease it was to be started under has run out"), "{error}");
+    assert!(!bench.spool.records_path().exists(), "it wrote nothing");
     assert_eq!(bench.left(), []);
 }
 

@@ -63,12 +63,13 @@ impl Course {
         }
         loop {
             let (input, is_result) = tokio::select! {
+                // Orders first: a start looks whether one has come before it.
                 biased;
-                input = &mut work => (input, true),
                 Some(order) = self.orders.recv() => {
                     tracing::info!(?order, "attempt ordered");
                     (order.into(), false)
                 }
+                input = &mut work => (input, true),
             };
             match self.apply(input) {
                 Reaction::Next(step) => return Some(step),

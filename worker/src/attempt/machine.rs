@@ -199,12 +199,11 @@ impl Machine {
                 self.conclude()
             }
             (Phase::Starting, Input::Started) => self.go(Phase::Running, Step::Follow),
-            (Phase::Preparing | Phase::Running, Input::End(cause)) => self.interrupt(cause),
+            (Phase::Preparing | Phase::Starting | Phase::Running, Input::End(cause)) => self.interrupt(cause),
             (Phase::Running, Input::AgentEnded { stopped, verdict }) => self.agent_ended(stopped, verdict),
-            // A start is soon done, and then interrupted. Once the agent is done, only a person's
-            // wish or a task gone on still changes the end; once the work is on its way, only the latter.
-            (Phase::Starting, Input::End(cause))
-            | (Phase::Saving, Input::End(cause @ (Cause::Cancelled | Cause::Superseded)))
+            // Once the agent is done, only a person's wish or a task gone on still changes the end;
+            // once the work is on its way, only the latter.
+            (Phase::Saving, Input::End(cause @ (Cause::Cancelled | Cause::Superseded)))
             | (Phase::Delivering, Input::End(cause @ Cause::Superseded)) => {
                 self.weigh(cause);
                 Reaction::Nothing

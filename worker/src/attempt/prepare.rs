@@ -121,15 +121,15 @@ impl Work {
         env
     }
 
-    /// Starts the agent under its shim.
-    pub async fn start(&mut self) -> Input {
-        match self.launch().await {
+    /// Starts the agent under its shim, unless the token was cancelled before.
+    pub async fn start(&mut self, token: &CancellationToken) -> Input {
+        match self.launch(token).await {
             Ok(()) => Input::Started,
             Err(failure) => Input::StartFailed(failure),
         }
     }
 
-    async fn launch(&mut self) -> Result<(), Failure> {
+    async fn launch(&mut self, token: &CancellationToken) -> Result<(), Failure> {
         let unavailable = |message: String| Failure { reason: FailureReason::AgentUnavailable, message };
         let place = self.assignment.place().cloned();
         let place = place.ok_or_else(|| worker_error("the attempt has no workspace"))?;
@@ -145,7 +145,14 @@ impl Work {
             .await
             .map_err(|error| worker_error(&error))?;
         let config = &self.host.config;
-        let limits = shim::Limits { grace: config.kill_grace, spool: config.max_spool };
+        // Known before the last look for orders: a heartbeat that moves it on after that may be the
+        // one that says that the attempt was given up.
+        let start_by = self.host.lease.deadline();
+        tokio::task::yield_now().await;
+        if token.is_cancelled() {
+            return Err(worker_error("the attempt was to end before its agent was started"));
+        }
+        let limits = shim::Limits { start_by, grace: config.kill_grace, spool: config.max_spool };
         let lease = self.host.lease.path();
         let started = config.shims.start(&self.spool, &job.workspace, &launch, lease, limits);
         match started.await {

@@ -154,7 +154,7 @@ impl Attempt {
             let interrupt = || token.cancel();
             next = match step {
                 Step::Prepare => course.attend(Box::pin(work.prepare(&token)), interrupt).await,
-                Step::Start => course.attend(work.start(), interrupt).await,
+                Step::Start => course.attend(work.start(&token), interrupt).await,
                 Step::Follow => course.attend(work.follow(&token), interrupt).await,
                 Step::Save => {
                     let outcome = course.outcome();

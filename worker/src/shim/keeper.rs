@@ -24,7 +24,7 @@ use super::orders::Orders;
 use super::output::{Output, now_ms};
 use super::signals::Signals;
 use super::{Exit, Greeting, ShimFile};
-use crate::host_lease::LeaseWatch;
+use crate::host_lease::{BootTime, LeaseWatch};
 use crate::process::{Belonging, Identity};
 use crate::spool::{RecordWriter, SpoolDir, write_atomically};
 
@@ -59,6 +59,9 @@ fn keep(orders: &Orders) -> io::Result<()> {
             return greet(&Greeting::Failed(format!("the lease {}: {error}", orders.lease.display())));
         }
     };
+    if orders.limits.start_by <= BootTime::now() {
+        return greet(&Greeting::Failed("the lease it was to be started under has run out".to_owned()));
+    }
     let writer = RecordWriter::open(&orders.spool.records_path())?;
     let shim = Identity::current()?;
     write_shim_file(&orders.spool, &ShimFile { shim, agent: None })?;

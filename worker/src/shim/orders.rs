@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Limits;
+use crate::host_lease::BootTime;
 use crate::spool::SpoolDir;
 
 /// The arguments that give these orders, up to the agent's own argv.
@@ -18,6 +19,8 @@ pub fn arguments(spool: &Path, workspace: &Path, lease: &Path, limits: Limits) -
         workspace.into(),
         "--lease-file".into(),
         lease.into(),
+        "--start-by-ms".into(),
+        limits.start_by.as_millis().to_string().into(),
         "--grace-ms".into(),
         grace.into(),
         "--max-spool-bytes".into(),
@@ -39,10 +42,11 @@ impl Orders {
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> io::Result<Self> {
         let usage = || {
             invalid(
-                "usage: shim --spool DIR --workspace DIR --lease-file PATH --grace-ms N --max-spool-bytes N -- PROGRAM [ARG]…",
+                "usage: shim --spool DIR --workspace DIR --lease-file PATH --start-by-ms N --grace-ms N --max-spool-bytes N -- PROGRAM [ARG]…",
             )
         };
-        let (mut spool, mut workspace, mut lease, mut grace, mut bound) = (None, None, None, None, None);
+        let (mut spool, mut workspace, mut lease) = (None, None, None);
+        let (mut start_by, mut grace, mut bound) = (None, None, None);
         let mut args = args.into_iter();
         while let Some(name) = args.next().filter(|name| name != "--") {
             let value = args.next().ok_or_else(usage)?;
@@ -50,6 +54,7 @@ impl Orders {
                 Some("--spool") => spool = Some(SpoolDir::open(Path::new(&value))?),
                 Some("--workspace") => workspace = Some(PathBuf::from(value)),
                 Some("--lease-file") => lease = Some(PathBuf::from(value)),
+                Some("--start-by-ms") => start_by = value.to_str().and_then(|value| value.parse().ok()),
                 Some("--grace-ms") => grace = value.to_str().and_then(|value| value.parse().ok()),
                 Some("--max-spool-bytes") => bound = value.to_str().and_then(|value| value.parse().ok()),
                 _ => return Err(usage()),
@@ -60,6 +65,7 @@ impl Orders {
             workspace: workspace.ok_or_else(usage)?,
             lease: lease.ok_or_else(usage)?,
             limits: Limits {
+                start_by: BootTime::from_millis(start_by.ok_or_else(usage)?),
                 grace: Duration::from_millis(grace.ok_or_else(usage)?),
                 spool: bound.ok_or_else(usage)?,
             },

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::*;
+use crate::coordinator::State;
 
 /// Starts the daemon and waits for its ready line.
 async fn daemon(coordinator: &Coordinator, root: &Path) -> Child {
@@ -98,6 +99,29 @@ async fn the_agent_of_a_dead_daemon_is_dead_when_a_late_start_looks_for_it() {
     let _second = daemon(&coordinator, root.path()).await;
     let failure = coordinator.report(&attempt).await.failure.expect("a failure");
     assert_eq!(failure.reason, "worker_lost", "{}", failure.message);
+}
+
+#[tokio::test]
+async fn the_heartbeat_that_says_an_attempt_is_given_up_does_not_start_its_agent() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    // No heartbeat, no lease: the agent waits for one with all else ready.
+    coordinator.with(|state| state.plan.refuse_heartbeats = true);
+    let _worker = daemon(&coordinator, root.path()).await;
+    let mark = root.path().join("begun");
+    let attempt = coordinator.offer(shell(&format!("echo begun > {}", mark.display()))).await;
+    coordinator
+        .until("the workspace", |state| state.logs.get(&attempt).filter(|log| !log.is_empty()).map(drop))
+        .await;
+
+    coordinator.with(|state| {
+        state.plan.verdicts.insert(attempt.clone(), v1::Verdict::Superseded);
+        state.plan.refuse_heartbeats = false;
+    });
+    let told = coordinator.until("it to be told", |state| state.heartbeats.first().cloned()).await;
+    assert_eq!(told.held.len(), 1);
+    let gone = |state: &State| state.heartbeats.last().is_some_and(|heartbeat| heartbeat.held.is_empty());
+    coordinator.until("the attempt to go", |state| gone(state).then_some(())).await;
+    assert!(!mark.exists(), "its agent was started");
 }
 
 #[tokio::test]

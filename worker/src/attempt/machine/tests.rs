@@ -139,6 +139,16 @@ fn an_agent_that_was_done_is_not_handed_over() {
 }
 
 #[test]
+fn an_order_during_the_start_interrupts_it_and_is_why_the_attempt_ends() {
+    let mut machine = Machine::accepted();
+    let reactions =
+        [Input::Confirmed, Input::Prepared, Input::End(Cause::Cancelled)].map(|input| machine.apply(input));
+    assert_eq!(reactions[2], Reaction::Interrupt);
+    assert_eq!(machine.apply(Input::StartFailed(failure())), Reaction::Next(Step::Report));
+    assert_eq!(machine.outcome(), Outcome::Cancelled);
+}
+
+#[test]
 fn a_superseded_attempt_reports_nothing() {
     let superseded = || Input::End(Cause::Superseded);
     let done = ended(false, Outcome::Succeeded);
