@@ -15,6 +15,8 @@ use tokio::time::{Instant, timeout};
 use tonic::Streaming;
 
 use super::fleet::{Endured, Fleet};
+use super::notes::{Note, overlaps};
+use super::observer::Observer;
 use super::replay::replay;
 use super::workload::{Job, Workload, numbers};
 
@@ -31,6 +33,10 @@ pub struct Found {
     attempts: usize,
     lost_attempts: usize,
     log_lines: usize,
+    /// At all processes.
+    looks: u64,
+    /// That agents wrote about themselves.
+    notes: usize,
     /// From the last fault to the last task's end.
     run_out: Duration,
     harm: BTreeMap<Harm, Vec<String>>,
@@ -41,6 +47,7 @@ pub struct Found {
 enum Harm {
     TaskLost,
     EndedOtherwise,
+    TwiceAtOnce,
     LiveTwice,
     ResultTwice,
     LogLine,
@@ -52,9 +59,10 @@ enum Harm {
 }
 
 impl Harm {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::TaskLost,
         Self::EndedOtherwise,
+        Self::TwiceAtOnce,
         Self::LiveTwice,
         Self::ResultTwice,
         Self::LogLine,
@@ -69,7 +77,8 @@ impl Harm {
         match self {
             Self::TaskLost => "tasks lost",
             Self::EndedOtherwise => "tasks ended otherwise",
-            Self::LiveTwice => "run twice at once",
+            Self::TwiceAtOnce => "run twice at once, as seen",
+            Self::LiveTwice => "run twice at once, by the feed",
             Self::ResultTwice => "results accepted twice",
             Self::LogLine => "logs with lines lost or doubled",
             Self::WorkLost => "commits lost",
@@ -86,7 +95,8 @@ impl Found {
         self.harm.values().all(Vec::is_empty)
     }
 
-    pub fn happened(&self) -> [(&'static str, usize); 8] {
+    pub fn happened(&self) -> [(&'static str, usize); 10] {
+        let small = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         [
             ("submitted", self.submitted),
             ("succeeded", self.succeeded),
@@ -95,7 +105,9 @@ impl Found {
             ("attempts", self.attempts),
             ("attempts given up for lost", self.lost_attempts),
             ("log lines read back", self.log_lines),
-            ("seconds after the last fault", usize::try_from(self.run_out.as_secs()).unwrap_or(usize::MAX)),
+            ("looks at all processes", small(self.looks)),
+            ("notes of agents about themselves", self.notes),
+            ("seconds after the last fault", small(self.run_out.as_secs())),
         ]
     }
 
@@ -116,7 +128,13 @@ impl Found {
     }
 }
 
-pub async fn look(host: &Host, mut fleet: Fleet, workload: &Workload, endured: &Endured) -> Found {
+pub async fn look(
+    host: &Host,
+    mut fleet: Fleet,
+    observer: Observer,
+    workload: &Workload,
+    endured: &Endured,
+) -> Found {
     let client = fleet.coordinator.client().await;
     let mut found = Found { submitted: endured.submitted.len(), ..Found::default() };
     let begun = Instant::now();
@@ -129,11 +147,17 @@ pub async fn look(host: &Host, mut fleet: Fleet, workload: &Workload, endured: &
     for member in &mut fleet.workers {
         member.worker.ended().await;
     }
+    let seen = observer.end().await;
+    found.looks = seen.looks;
+    found.add(Harm::TwiceAtOnce, seen.twice);
     look_at_feed(&events, endured, workload, &mut found);
     for (submitted, job) in endured.submitted.iter().zip(&workload.jobs) {
         look_at_task(&client, submitted, job, workload, &mut found).await;
     }
-    look_at_notes(&events, workload, &mut found);
+    let notes = workload.notes.read();
+    found.notes = notes.len();
+    found.add(Harm::TwiceAtOnce, overlaps(&notes));
+    found.add(Harm::RanOn, ran_on(&events, &notes));
     let coordinator = fleet.coordinator.terminate().await;
     assert!(coordinator.success(), "the coordinator ends well: {coordinator}");
     let left = processes::of_folder(host.path());
@@ -264,18 +288,19 @@ fn lost_work(got: &GetResponse, workload: &Workload) -> Option<String> {
     (!refs.lines().any(|line| line == wanted)).then(|| format!("task {number}: no {wanted} in the origin"))
 }
 
-/// An agent whose end was reported is dead by then: it notes nothing down any more.
-fn look_at_notes(events: &[Event], workload: &Workload, found: &mut Found) {
-    let ends: BTreeMap<&str, i64> = events
-        .iter()
-        .filter(|event| event.kind == "ended")
-        .map(|event| (event.attempt_id.as_str(), event.at_ms))
-        .collect();
-    let late = workload.notes().into_iter().filter_map(|note| {
-        let ended = ends.get(note.attempt.as_str()).filter(|at_ms| note.at_ms > **at_ms)?;
-        Some(format!("attempt {} wrote {} ms after its end", note.attempt, note.at_ms - ended))
+/// An agent whose attempt was ended, or given up for lost, is dead by then: it notes nothing down any more.
+fn ran_on(events: &[Event], notes: &[Note]) -> Vec<String> {
+    let over = events.iter().filter(|event| event.kind == "ended" || event.kind == "lost");
+    let over: BTreeMap<&str, &Event> = over.map(|event| (event.attempt_id.as_str(), event)).collect();
+    let late = notes.iter().filter_map(|note| {
+        let event = over.get(note.attempt.as_str()).filter(|event| note.at_ms > event.at_ms)?;
+        let late_ms = note.at_ms - event.at_ms;
+        Some(format!(
+            "attempt {} noted `{}` {late_ms} ms after it was {}",
+            note.attempt, note.what, event.kind
+        ))
     });
-    found.add(Harm::RanOn, late);
+    late.collect()
 }
 
 fn look_at_disk(root: &Path, found: &mut Found) {

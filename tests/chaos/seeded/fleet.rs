@@ -1,4 +1,4 @@
-//! The coordinator and the workers of a storm, and the faults done to them, each target on its own.
+//! The coordinator and the workers of a storm.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,14 +7,13 @@ use std::time::Duration;
 use factory_proto::v1::Submitted;
 use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup};
 use factory_tests::harness::host::Host;
-use factory_tests::harness::processes;
 use factory_tests::harness::worker::{Worker, WorkerSetup};
 use futures_util::future::join_all;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::Instant;
 
 use super::faults::{Kind, Schedule};
 use super::proxy::Proxy;
+use super::strikes;
 use super::workload::Workload;
 
 const WORKERS: u64 = 3;
@@ -44,7 +43,7 @@ pub struct Fleet {
 /// A worker, and its way to the coordinator.
 pub struct Member {
     pub worker: Worker,
-    proxy: Proxy,
+    pub proxy: Proxy,
 }
 
 pub struct Endured {
@@ -79,114 +78,21 @@ impl Fleet {
         let until = Instant::now() + span;
         let config = self.coordinator.client_config();
         let seed = self.seed;
-        let of_coordinator = strike_coordinator(&mut self.coordinator, Schedule::of_coordinator(seed), until);
-        let of_workers = self
-            .workers
-            .iter_mut()
-            .zip(0..)
-            .map(|(member, index)| strike_worker(member, Schedule::of_worker(seed, index), until));
+        let of_coordinator =
+            strikes::on_coordinator(&mut self.coordinator, Schedule::of_coordinator(seed), until);
+        let of_workers = self.workers.iter_mut().zip(0..).map(|(member, index)| {
+            strikes::on_worker(member, &config, Schedule::of_worker(seed, index), until)
+        });
         let (submitted, of_coordinator, of_workers, of_agents) = tokio::join!(
-            workload.submit(config, span),
+            workload.submit(&config, span),
             of_coordinator,
             join_all(of_workers),
-            strike_agents(host, Schedule::of_agents(seed), until),
+            strikes::on_agents(host, Schedule::of_agents(seed), until),
         );
         let mut faults = BTreeMap::new();
         for kind in of_workers.into_iter().flatten().chain(of_coordinator).chain(of_agents) {
             *faults.entry(kind).or_default() += 1;
         }
         Endured { submitted, faults }
-    }
-}
-
-/// The next fault's time has come before the end's.
-async fn comes(pause: Duration, until: Instant) -> bool {
-    timeout_at(until, sleep(pause)).await.is_ok()
-}
-
-async fn strike_coordinator(
-    coordinator: &mut Coordinator,
-    mut schedule: Schedule,
-    until: Instant,
-) -> Vec<Kind> {
-    let mut done = Vec::new();
-    loop {
-        let fault = schedule.next();
-        if !comes(fault.pause, until).await {
-            return done;
-        }
-        coordinator.kill9().await;
-        sleep(fault.lasts).await;
-        coordinator.start_again().await;
-        done.push(fault.kind);
-    }
-}
-
-async fn strike_worker(member: &mut Member, mut schedule: Schedule, until: Instant) -> Vec<Kind> {
-    let Member { worker, proxy } = member;
-    let mut done = Vec::new();
-    loop {
-        let fault = schedule.next();
-        if !comes(fault.pause, until).await {
-            return done;
-        }
-        match fault.kind {
-            Kind::WorkerFrozen => {
-                worker.signal(Signal::STOP);
-                sleep(fault.lasts).await;
-                worker.signal(Signal::CONT);
-            }
-            Kind::NetworkStalled => {
-                proxy.stall(true);
-                sleep(fault.lasts).await;
-                proxy.stall(false);
-            }
-            Kind::ConnectionsCut => proxy.cut(),
-            Kind::AnswersLost => {
-                proxy.lose_answers();
-                sleep(fault.lasts).await;
-                proxy.cut();
-            }
-            Kind::HostKilled => {
-                worker.kill_host().await;
-                sleep(fault.lasts).await;
-                worker.start_again().await;
-            }
-            Kind::WorkerStopped => {
-                // The second signal does not wait for the agents.
-                worker.signal(Signal::TERM);
-                worker.signal(Signal::INT);
-                worker.ended().await;
-                worker.start_again().await;
-            }
-            Kind::WorkerKilledTwice => {
-                worker.kill9().await;
-                worker.start_and_kill9_after(fault.lasts).await;
-                worker.start_again().await;
-            }
-            _ => {
-                worker.kill9().await;
-                sleep(fault.lasts).await;
-                worker.start_again().await;
-            }
-        }
-        done.push(fault.kind);
-    }
-}
-
-async fn strike_agents(host: &Host, mut schedule: Schedule, until: Instant) -> Vec<Kind> {
-    let mut done = Vec::new();
-    loop {
-        let fault = schedule.next();
-        if !comes(fault.pause, until).await {
-            return done;
-        }
-        let (shims, agents) = processes::of_attempts_in(host.path());
-        let targets = if fault.kind == Kind::ShimKilled { shims } else { agents };
-        let target = schedule.choose(targets).and_then(|process| Pid::from_raw(process.pid));
-        // One that has ended meanwhile was spared.
-        if target.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok()) {
-            done.push(fault.kind);
-        }
     }
 }

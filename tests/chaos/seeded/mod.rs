@@ -16,8 +16,11 @@
 mod audit;
 mod faults;
 mod fleet;
+mod notes;
+mod observer;
 mod proxy;
 mod replay;
+mod strikes;
 mod table;
 mod workload;
 
@@ -25,6 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use factory_tests::harness::host::Host;
 use fleet::Fleet;
+use observer::Observer;
 use workload::Workload;
 
 /// What a storm is made of.
@@ -69,8 +73,9 @@ async fn blow(storm: Storm) {
     let host = Host::new();
     let workload = Workload::new(&host, storm);
     let mut fleet = Fleet::start(&host, seed).await;
+    let observer = Observer::of(host.path());
     let endured = fleet.endure(&host, &workload, faults_for).await;
-    let found = audit::look(&host, fleet, &workload, &endured).await;
+    let found = audit::look(&host, fleet, observer, &workload, &endured).await;
     println!("{}", table::of(&endured, &found));
     if !found.is_clean() {
         println!("{}", found.details());

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use factory_domain::{
-    AttemptId, Event, Outcome, RetryPolicy, ReturnReason, Standing, Tally, TaskState, Timestamp, WorkerId,
-    transition,
+    AttemptId, Event, Failure, FailureReason, Outcome, RetryPolicy, ReturnReason, Standing, Tally, TaskState,
+    Timestamp, WorkerId, transition,
 };
 use factory_proto::v1;
 use uuid::Uuid;
@@ -134,14 +134,21 @@ fn read(event: &v1::Event) -> Result<Event, String> {
 }
 
 fn outcome(event: &v1::Event) -> Result<Outcome, String> {
-    match (&event.failure, event.state()) {
-        (_, v1::TaskState::Succeeded) => Ok(Outcome::Succeeded),
-        (Some(failure), _) => {
-            let failure = failure.clone().try_into().map_err(|error| format!("its failure: {error}"))?;
-            Ok(Outcome::Failed { failure })
+    use v1::TaskState::{Cancelled, Parked, Queued, Succeeded};
+    let Some(failure) = event.failure.clone() else {
+        return match event.state() {
+            Succeeded => Ok(Outcome::Succeeded),
+            Cancelled => Ok(Outcome::Cancelled),
+            Queued => Ok(Outcome::HandedOver),
+            state => Err(format!("ended as {} without a failure", state.name())),
+        };
+    };
+    let failure: Failure = failure.try_into().map_err(|error| format!("its failure: {error}"))?;
+    Ok(match event.state() {
+        Succeeded => Outcome::Succeeded,
+        Parked if failure.reason == FailureReason::UsageLimit => {
+            Outcome::Limited { failure, until: Timestamp::from_millis(event.wake_at_ms) }
         }
-        (None, v1::TaskState::Cancelled) => Ok(Outcome::Cancelled),
-        (None, v1::TaskState::Queued) => Ok(Outcome::HandedOver),
-        (None, state) => Err(format!("ended as {} without a failure", state.name())),
-    }
+        _ => Outcome::Failed { failure },
+    })
 }

@@ -1,6 +1,6 @@
-//! The tasks of a storm: each prints numbered lines, and notes down when it runs.
+//! The tasks of a storm: each prints numbered lines, and notes down that it runs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use factory_proto::client::{Client, ClientConfig};
@@ -12,6 +12,7 @@ use fastrand::Rng;
 use tonic::{Code, Status};
 
 use super::Storm;
+use super::notes::Notes;
 
 /// Kills of agents count as failures of theirs; no storm brings so many on one task.
 const TRIES: u32 = 100;
@@ -23,7 +24,7 @@ const TOGETHER: usize = 5;
 pub struct Workload {
     pub jobs: Vec<Job>,
     pub origin: Origin,
-    notes: PathBuf,
+    pub notes: Notes,
     seed: u64,
 }
 
@@ -41,14 +42,6 @@ pub struct Job {
     pub unwanted: bool,
 }
 
-/// One line that an agent wrote into the storm's notes.
-#[derive(Debug, Clone)]
-pub struct Note {
-    pub attempt: String,
-    /// Milliseconds since the epoch.
-    pub at_ms: i64,
-}
-
 impl Workload {
     pub fn new(host: &Host, storm: Storm) -> Self {
         let mut rng = Rng::with_seed(storm.seed);
@@ -56,14 +49,14 @@ impl Workload {
         let files: Vec<String> = (0..FILES).map(|file| format!("{}/{file}.txt", file % 20)).collect();
         let files: Vec<_> = files.iter().map(|path| (path.as_str(), "text\n")).collect();
         let origin = Origin::with_files(host, "app", &files);
-        let notes = host.path().join("notes");
+        let notes = Notes::new(host);
         std::fs::create_dir(host.path().join("failed")).expect("a folder");
         let jobs = (0..storm.tasks).map(|index| job(&mut rng, host, &origin, &notes, index)).collect();
         Self { jobs, origin, notes, seed: storm.seed }
     }
 
     /// Submits everything, spread over `span`, whatever becomes of the coordinator meanwhile.
-    pub async fn submit(&self, config: ClientConfig, span: Duration) -> Vec<Submitted> {
+    pub async fn submit(&self, config: &ClientConfig, span: Duration) -> Vec<Submitted> {
         let mut submitted = Vec::new();
         let pause = span * u32::try_from(TOGETHER).unwrap_or(1) / u32::try_from(self.jobs.len()).unwrap_or(1);
         for (batch, jobs) in self.jobs.chunks(TOGETHER).enumerate() {
@@ -73,7 +66,7 @@ impl Workload {
                 idempotency_key: format!("{}-{}", self.seed, batch * TOGETHER + index),
             });
             let request = SubmitRequest { tasks: tasks.collect() };
-            let batch: Vec<Submitted> = insist(&config, async |client| {
+            let batch: Vec<Submitted> = insist(config, async |client| {
                 let request = client.request(request.clone());
                 Ok(client.tasks().submit(request).await?.into_inner().tasks)
             })
@@ -82,19 +75,10 @@ impl Workload {
             tokio::time::sleep(pause).await;
             let begins = submitted.len() - jobs.len();
             for (task, _) in submitted[begins..].iter().zip(jobs).filter(|(_, job)| job.unwanted) {
-                cancel(&config, &task.id).await;
+                cancel(config, &task.id).await;
             }
         }
         submitted
-    }
-
-    pub fn notes(&self) -> Vec<Note> {
-        let text = std::fs::read_to_string(&self.notes).unwrap_or_default();
-        let read = text.lines().filter_map(|line| {
-            let (attempt, at_ns) = line.split_once(' ')?;
-            Some(Note { attempt: attempt.to_owned(), at_ms: at_ns.parse::<i64>().ok()? / 1_000_000 })
-        });
-        read.collect()
     }
 }
 
@@ -111,7 +95,7 @@ async fn cancel(config: &ClientConfig, task: &str) {
 }
 
 /// Until it is done: the coordinator is being killed and started.
-async fn insist<T>(config: &ClientConfig, call: impl AsyncFn(Client) -> Result<T, Status>) -> T {
+pub async fn insist<T>(config: &ClientConfig, call: impl AsyncFn(Client) -> Result<T, Status>) -> T {
     loop {
         if let Ok(client) = Client::connect(config.clone()).await
             && let Ok(done) = call(client).await
@@ -123,13 +107,13 @@ async fn insist<T>(config: &ClientConfig, call: impl AsyncFn(Client) -> Result<T
     }
 }
 
-fn job(rng: &mut Rng, host: &Host, origin: &Origin, notes: &Path, index: usize) -> Job {
+fn job(rng: &mut Rng, host: &Host, origin: &Origin, notes: &Notes, index: usize) -> Job {
     let lines = rng.u32(20..120);
     let commits = rng.u8(..3) == 0;
     let hopeless = rng.u8(..20) == 0;
     let unwanted = rng.u8(..12) == 0;
-    let spec = if rng.u8(..6) == 0 {
-        scripted(rng, lines, commits, hopeless)
+    let spec = if rng.u8(..3) == 0 {
+        scripted(rng, notes, lines, commits, hopeless)
     } else {
         Script { rng, lines, commits, hopeless, notes, failed: &host.path().join("failed") }.spec()
     };
@@ -140,8 +124,15 @@ fn job(rng: &mut Rng, host: &Host, origin: &Origin, notes: &Path, index: usize) 
 }
 
 /// For the built-in agent.
-fn scripted(rng: &mut Rng, lines: u32, commits: bool, hopeless: bool) -> TaskSpec {
-    let mut steps = vec![format!("lines {lines}"), format!("sleep {}", rng.u32(50..2000))];
+fn scripted(rng: &mut Rng, notes: &Notes, lines: u32, commits: bool, hopeless: bool) -> TaskSpec {
+    let note = |what: &str| format!("run sh {} {what}", notes.script().display());
+    let mut steps = vec![note("begin"), format!("lines {lines}")];
+    if rng.u8(..6) == 0 {
+        steps.push("limit-once 1".to_owned());
+    }
+    for step in 1..=rng.u32(1..8) {
+        steps.extend([format!("sleep {}", rng.u32(20..600)), note(&format!("step-{step}"))]);
+    }
     if rng.bool() {
         steps.push("orphan".to_owned());
     }
@@ -158,7 +149,7 @@ struct Script<'a> {
     lines: u32,
     commits: bool,
     hopeless: bool,
-    notes: &'a Path,
+    notes: &'a Notes,
     failed: &'a Path,
 }
 
@@ -167,14 +158,13 @@ impl Script<'_> {
         let Self { rng, lines, commits, hopeless, notes, failed } = self;
         let burst = rng.u32(1..12);
         let pause = f64::from(rng.u32(5..150)) / 1000.0;
-        let note = format!("echo \"$FACTORY_ATTEMPT_ID $(date +%s%N)\" >> {}", notes.display());
-        let mut text = format!("{note}\n");
+        let mut text = format!("{}\nnote begin\n", notes.function());
         if rng.u8(..4) == 0 {
             text += "setsid sleep 100000 &\n";
         }
         text += &format!(
             "i=0\nwhile [ $i -lt {lines} ]; do\n  i=$((i+1)); echo \"line $i of {lines}\"\n  \
-             [ $((i % {burst})) != 0 ] || sleep {pause}\n"
+             [ $((i % {burst})) != 0 ] || {{ note alive; sleep {pause}; }}\n"
         );
         if rng.u8(..5) == 0 {
             let half = lines / 2;
@@ -187,7 +177,7 @@ impl Script<'_> {
         if commits {
             text += "echo done > work.txt\ngit add work.txt\ngit commit --quiet --message Work\n";
         }
-        text += &note;
+        text += "note end";
         if hopeless {
             text += "\nexit 4";
         }

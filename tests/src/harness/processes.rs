@@ -1,5 +1,6 @@
 //! Which processes are alive, and whose they are.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -46,6 +47,27 @@ pub fn of_attempts_in(folder: &Path) -> (Vec<Process>, Vec<Process>) {
         .filter(|(_, environ)| marked(environ) && within(environ))
         .map(|(process, _)| process)
         .partition(is_shim)
+}
+
+/// Tasks, each with those of its attempts whose agents have a process there, zombies and shims
+/// excepted. What the worker itself runs for an attempt carries no task.
+pub fn of_agents_in(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let needle = folder.as_os_str().as_bytes();
+    let mut found = BTreeMap::<String, BTreeSet<String>>::new();
+    for (process, environ) in all() {
+        let value = |name: &str| {
+            let entry =
+                environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(name.as_bytes()));
+            entry.map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        let within = environ.windows(needle.len()).any(|window| window == needle);
+        if let (true, false, Some(task), Some(attempt)) =
+            (within, is_shim(&process), value("FACTORY_TASK_ID="), value("FACTORY_ATTEMPT_ID="))
+        {
+            found.entry(task).or_default().insert(attempt);
+        }
+    }
+    found
 }
 
 pub(super) fn kill_all_of(folder: &Path) {
