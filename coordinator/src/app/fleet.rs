@@ -10,7 +10,7 @@ use factory_domain::{AgentKind, AttemptId, Capacity, Requirements, SessionId, Ta
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Welcome};
+use super::{Drain, Error, Welcome};
 use crate::store::{Claimed, WorkerEntry};
 
 /// What the coordinator says on a session.
@@ -24,8 +24,8 @@ pub enum ToWorker {
         why: String,
     },
     Stop(AttemptId),
-    /// It is offered nothing new from here on, or is again.
-    Drain(bool),
+    /// It is offered nothing new from here on; `None`: it is again.
+    Drain(Option<Drain>),
 }
 
 /// Where a session's messages go; an error is its last one.
@@ -189,7 +189,7 @@ impl Fleet {
     /// The first word on a stream. `false`: the seat was taken by another, or nobody reads this one.
     pub fn welcome(&self, seat: Seat, welcome: Welcome) -> bool {
         let sent = self.with(seat, |connected| {
-            connected.draining = welcome.draining;
+            connected.draining = welcome.drain.is_some();
             connected.welcomed = true;
             connected.outbox.try_send(Ok(ToWorker::Welcome(welcome))).is_ok()
         });
@@ -198,13 +198,13 @@ impl Fleet {
 
     /// The worker drains from here on, or no longer, and is told. One that is not welcomed
     /// yet hears it with its welcome.
-    pub fn set_draining(&self, worker: WorkerId, draining: bool) {
+    pub fn set_drain(&self, worker: WorkerId, drain: Option<Drain>) {
         let mut inner = self.lock();
         let Some(connected) = inner.seats.get_mut(&worker).filter(|connected| connected.welcomed) else {
             return;
         };
-        connected.draining = draining;
-        if connected.outbox.try_send(Ok(ToWorker::Drain(draining))).is_err() {
+        connected.draining = drain.is_some();
+        if connected.outbox.try_send(Ok(ToWorker::Drain(drain))).is_err() {
             // Nobody reads it; the next welcome says the same.
             connected.over.cancel();
         }

@@ -34,6 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub use artifacts::{ArtifactContent, ArtifactName};
 pub use checkpoint::OpenCheckpoint;
+pub use drain::Drain;
 pub use error::{Error, FieldViolation};
 pub use fleet::{Outbox, ToWorker};
 pub use get::{AttemptDetail, TaskDetail};

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Refusal, refusal};
 use super::fleet::{Outbox, Seat};
-use super::{App, Error};
+use super::{App, Drain, Error};
 use crate::store::{ApplyError, Held, Holding, Renewal, WorkerEntry};
 
 /// A worker is not offered what it declined for at least so long, and at most for so long.
@@ -27,7 +27,7 @@ pub struct Welcome {
     pub terms: LeaseTerms,
     pub verdicts: Vec<(AttemptId, Holding)>,
     /// It is offered nothing new until it is resumed.
-    pub draining: bool,
+    pub drain: Option<Drain>,
 }
 
 /// A seat in the fleet, emptied by [`App::close_session`].
@@ -77,8 +77,9 @@ impl App {
         let verdicts = self.store.renew(renewal, self.clock.now()).await?;
         let _in_order = self.drains.lock().await;
         let row = self.store.worker(worker.id).await?;
-        let draining = row.is_some_and(|row| row.draining_since.is_some());
-        let welcome = Welcome { terms: self.terms, verdicts, draining };
+        let draining = row.filter(|row| row.draining_since.is_some());
+        let drain = draining.map(|row| Drain::until(row.hand_over_at, self.clock.now()));
+        let welcome = Welcome { terms: self.terms, verdicts, drain };
         if self.fleet.welcome(seat, welcome) { Ok(()) } else { Err(Error::SessionOver) }
     }
 

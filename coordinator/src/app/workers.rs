@@ -120,6 +120,7 @@ mod tests {
             last_seen_at: Timestamp::from_millis(0),
             last_decline: None,
             draining_since: None,
+            hand_over_at: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `FleetService`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use factory_proto::v1;
 use factory_proto::v1::fleet_service_server::FleetService;
@@ -33,7 +34,9 @@ impl FleetService for Fleet {
         &self,
         request: Request<v1::DrainWorkerRequest>,
     ) -> Result<Response<v1::DrainWorkerResponse>, Status> {
-        let (worker, attempts) = view::worker_detail(self.0.drain_worker(&request.get_ref().worker).await?);
+        let v1::DrainWorkerRequest { worker, hand_over_after_ms } = request.into_inner();
+        let hand_over_after = hand_over_after_ms.map(Duration::from_millis);
+        let (worker, attempts) = view::worker_detail(self.0.drain_worker(&worker, hand_over_after).await?);
         Ok(Response::new(v1::DrainWorkerResponse { worker: Some(worker), attempts }))
     }
 

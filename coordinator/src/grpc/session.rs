@@ -11,7 +11,7 @@ use factory_proto::v1::session_response::Message as Told;
 use tonic::Streaming;
 
 use super::worker::{read_held, verdict};
-use crate::app::{Answer, App, Error, Hello, OpenSession, Outbox, ToWorker, Welcome};
+use crate::app::{Answer, App, Drain, Error, Hello, OpenSession, Outbox, ToWorker, Welcome};
 use crate::store::{AgentFound, Claimed, WorkerEntry};
 
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -153,14 +153,24 @@ pub fn to_wire(message: ToWorker) -> v1::SessionResponse {
         ToWorker::Withdraw { attempt, why } => {
             Told::Withdraw(v1::Withdraw { attempt_id: attempt.to_string(), why })
         }
-        ToWorker::Drain(draining) => Told::Drain(v1::Drain { draining, hand_over_after_ms: 0 }),
+        ToWorker::Drain(drain) => {
+            Told::Drain(v1::Drain { draining: drain.is_some(), hand_over_after_ms: hand_over_after(drain) })
+        }
         ToWorker::Stop(attempt) => Told::Stop(v1::Stop { attempt_id: attempt.to_string() }),
     };
     v1::SessionResponse { message: Some(message) }
 }
 
-fn welcome(Welcome { terms, verdicts, draining }: Welcome) -> v1::Welcome {
-    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A deadline that is past is as good as one that passes now; zero would say that there is none.
+fn hand_over_after(drain: Option<Drain>) -> u64 {
+    drain.and_then(|drain| drain.hand_over_after).map_or(0, |span| millis(span).max(1))
+}
+
+fn welcome(Welcome { terms, verdicts, drain }: Welcome) -> v1::Welcome {
     v1::Welcome {
         heartbeat_ms: millis(terms.heartbeat),
         lease_ms: millis(terms.lease),
@@ -168,8 +178,8 @@ fn welcome(Welcome { terms, verdicts, draining }: Welcome) -> v1::Welcome {
         offer_ms: millis(terms.offer),
         verdicts: verdicts.into_iter().map(verdict).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        draining,
-        hand_over_after_ms: 0,
+        draining: drain.is_some(),
+        hand_over_after_ms: hand_over_after(drain),
     }
 }
 

@@ -159,7 +159,7 @@ pub fn worker(view: WorkerView) -> v1::Worker {
         last_decline: view.row.last_decline.unwrap_or_default(),
         drain: drain_state(view.drain).into(),
         draining_since_ms: millis(view.row.draining_since),
-        hand_over_at_ms: 0,
+        hand_over_at_ms: millis(view.row.hand_over_at),
     }
 }
 

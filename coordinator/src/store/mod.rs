@@ -68,9 +68,15 @@ pub trait Store: Send + Sync + 'static {
     /// Enters or updates a worker as of its new session.
     async fn register_worker(&self, worker: WorkerEntry, now: Timestamp) -> Result<(), StoreError>;
 
-    /// From here on the worker claims nothing, through restarts of either side; what it
-    /// holds goes on. Said again, the time of the first stays. `false`: there is no such worker.
-    async fn drain_worker(&self, worker: WorkerId, now: Timestamp) -> Result<bool, StoreError>;
+    /// From here on the worker claims nothing, through restarts of either side; what it holds
+    /// goes on, until `hand_over_at` where that is given. Said again, the time of the first
+    /// stays, and that of the hand-over is set anew. `false`: there is no such worker.
+    async fn drain_worker(
+        &self,
+        worker: WorkerId,
+        hand_over_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// The end of a drain, if there is one. `false`: there is no such worker.
     async fn resume_worker(&self, worker: WorkerId) -> Result<bool, StoreError>;
@@ -356,6 +362,8 @@ pub struct WorkerRow {
     pub last_decline: Option<String>,
     /// When someone asked it to take nothing new.
     pub draining_since: Option<Timestamp>,
+    /// When what it still runs is to be handed over; `None`: it may take its time.
+    pub hand_over_at: Option<Timestamp>,
 }
 
 /// A live attempt, as its worker's page shows it.

@@ -9,7 +9,15 @@ use uuid::Uuid;
 use crate::setup::{Factory, Worker, hello, prompt, soon, succeeded};
 
 async fn drain(factory: &Factory, worker: &str) -> Result<v1::DrainWorkerResponse, Status> {
-    let request = v1::DrainWorkerRequest { worker: worker.to_owned(), hand_over_after_ms: None };
+    drain_within(factory, worker, None).await
+}
+
+async fn drain_within(
+    factory: &Factory,
+    worker: &str,
+    hand_over_after_ms: Option<u64>,
+) -> Result<v1::DrainWorkerResponse, Status> {
+    let request = v1::DrainWorkerRequest { worker: worker.to_owned(), hand_over_after_ms };
     Ok(soon(factory.client.fleet().drain_worker(request)).await?.into_inner())
 }
 
@@ -25,8 +33,12 @@ async fn get(factory: &Factory, worker: &str) -> v1::GetWorkerResponse {
 }
 
 async fn told(worker: &mut Worker) -> bool {
+    told_in_full(worker).await.draining
+}
+
+async fn told_in_full(worker: &mut Worker) -> v1::Drain {
     match worker.hear().await {
-        Ok(Some(Heard::Drain(drain))) => drain.draining,
+        Ok(Some(Heard::Drain(drain))) => drain,
         other => panic!("instead of a drain: {other:?}"),
     }
 }
@@ -127,4 +139,59 @@ async fn a_name_of_none_or_of_several_is_not_found() {
     }
     let meant = get(&factory, &one.to_string()).await.worker.expect("a worker");
     assert_eq!((meant.drain(), meant.id), (v1::DrainState::Unspecified, one.to_string()));
+}
+
+#[tokio::test]
+async fn a_worker_hears_how_long_it_has_until_it_hands_over() {
+    let factory = Factory::start().await;
+    let id = Uuid::now_v7();
+    let mut worker = Worker::connect_as(&factory.client, hello(id)).await.expect("welcome");
+    assert_eq!((worker.welcome.draining, worker.welcome.hand_over_after_ms), (false, 0));
+
+    let hour = 3_600_000;
+    let drained = drain_within(&factory, "hand", Some(hour)).await.expect("taken");
+    let seen = drained.worker.expect("a worker");
+    let left = told_in_full(&mut worker).await.hand_over_after_ms;
+    assert!(left > hour - 60_000 && left <= hour, "{left}");
+    assert_eq!(seen.hand_over_at_ms - seen.draining_since_ms, i64::try_from(hour).expect("small"));
+
+    // Through restarts of both sides.
+    let factory = factory.restart().await;
+    let mut worker = Worker::connect_as(&factory.client, hello(id)).await.expect("welcome");
+    let left = worker.welcome.hand_over_after_ms;
+    assert!(worker.welcome.draining && left > 0 && left < hour, "{left}");
+
+    // At once, which is not the same as never; and past by the time it comes back.
+    drain_within(&factory, "hand", Some(0)).await.expect("taken");
+    assert_eq!(told_in_full(&mut worker).await.hand_over_after_ms, 1);
+    let mut worker = Worker::connect_as(&factory.client, hello(id)).await.expect("welcome");
+    assert_eq!(worker.welcome.hand_over_after_ms, 1);
+
+    drain(&factory, "hand").await.expect("taken");
+    assert_eq!(told_in_full(&mut worker).await, v1::Drain { draining: true, hand_over_after_ms: 0 });
+    drain_within(&factory, "hand", Some(hour)).await.expect("taken");
+    told_in_full(&mut worker).await;
+    let resumed = resume(&factory, "hand").await;
+    assert_eq!((resumed.drain(), resumed.hand_over_at_ms), (v1::DrainState::Unspecified, 0));
+    assert_eq!(told_in_full(&mut worker).await, v1::Drain::default());
+}
+
+/// One of an older release, or frozen: its lease goes on as any other's, and its result counts.
+#[tokio::test]
+async fn a_worker_that_does_not_hand_over_keeps_what_it_holds() {
+    let factory = Factory::start().await;
+    let mut deaf = Worker::connect(&factory.client).await;
+    let task = factory.submit(prompt("Work")).await;
+    let offer = deaf.run().await;
+    let mut other =
+        Worker::connect_as(&factory.client, v1::Hello { name: "other".into(), ..hello(Uuid::now_v7()) })
+            .await
+            .expect("welcome");
+    other.credits(1).await;
+    drain_within(&factory, "hand", Some(0)).await.expect("taken");
+    assert!(told(&mut deaf).await);
+    let later = factory.submit(prompt("More")).await;
+    assert_eq!(other.offer().await.task_id, later.id, "and not what the other still runs");
+    assert_eq!(factory.state(&task.id).await, v1::TaskState::Running);
+    assert_eq!(deaf.report(&offer, succeeded(0)).await, v1::ReportVerdict::Accepted);
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::bench::{Worker, at, draft, state, submit};
 
 async fn drain(store: &dyn Store, worker: &Worker, seconds: u64) {
-    assert!(store.drain_worker(worker.id, at(seconds)).await.expect("written"));
+    assert!(store.drain_worker(worker.id, None, at(seconds)).await.expect("written"));
 }
 
 async fn resume(store: &dyn Store, worker: &Worker) {
@@ -53,9 +53,23 @@ pub async fn a_drain_outlives_the_session_and_keeps_its_first_time(store: &dyn S
     assert_eq!(store.workers().await.expect("read")[0].draining_since, None);
 }
 
+pub async fn a_drain_with_a_deadline_is_set_anew_and_ends_with_the_drain(store: &dyn Store) {
+    let worker = Worker::register(store, &[]).await;
+    let row = async || store.worker(worker.id).await.expect("read").expect("there");
+    for (deadline, seconds) in [(None, 1), (Some(at(60)), 2), (Some(at(1)), 3), (None, 4), (Some(at(9)), 5)] {
+        assert!(store.drain_worker(worker.id, deadline, at(seconds)).await.expect("written"));
+        let row = row().await;
+        assert_eq!((row.draining_since, row.hand_over_at), (Some(at(1)), deadline));
+    }
+    worker.restart(store).await;
+    assert_eq!(row().await.hand_over_at, Some(at(9)));
+    resume(store, &worker).await;
+    assert_eq!((row().await.draining_since, row().await.hand_over_at), (None, None));
+}
+
 pub async fn nobody_drains_a_stranger(store: &dyn Store) {
     let stranger = WorkerId::from_uuid(Uuid::now_v7());
-    assert!(!store.drain_worker(stranger, at(0)).await.expect("read"));
+    assert!(!store.drain_worker(stranger, None, at(0)).await.expect("read"));
     assert!(!store.resume_worker(stranger).await.expect("read"));
     assert!(store.worker(stranger).await.expect("read").is_none());
 }

@@ -72,6 +72,7 @@ holds_over_sqlite! {
         a_draining_worker_claims_nothing_until_it_is_resumed,
         what_a_draining_worker_holds_goes_on,
         a_drain_outlives_the_session_and_keeps_its_first_time,
+        a_drain_with_a_deadline_is_set_anew_and_ends_with_the_drain,
         nobody_drains_a_stranger,
         what_a_worker_holds_is_told_with_its_tasks;
     checkpoint:

@@ -3,6 +3,7 @@
 mod task;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -329,14 +330,19 @@ Examples:
   factoryctl workers show anvil
   factoryctl workers show anvil -o json | jq '.attempts[].task_number'")]
     Show(WorkerName),
-    /// Give a worker no new work; what it runs goes on
+    /// Give a worker no new work; what it runs goes on, or is handed over at a deadline
     #[command(after_help = "\
 Examples:
   factoryctl workers drain anvil
   factoryctl workers show anvil      `drained` once it holds nothing any more
+  factoryctl workers drain anvil --hand-over-after 10m
+  factoryctl workers drain anvil --hand-over-after 0s     hand over what it runs now
+
+What is handed over is saved and goes on at another worker, in the same conversation, at no cost to its tries.
+Asking again sets the deadline anew; without the option there is none.
 
 A drain lasts until `factoryctl workers resume`, through restarts of the worker and the coordinator.")]
-    Drain(WorkerName),
+    Drain(DrainWorker),
     /// End a drain: the worker is offered work again
     #[command(after_help = "\
 Examples:
@@ -348,6 +354,15 @@ Examples:
 pub struct WorkerName {
     /// A worker's name, its id, or the beginning of either
     pub worker: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DrainWorker {
+    #[command(flatten)]
+    pub name: WorkerName,
+    /// End, save and give to other workers what still runs after so long, such as 10m [default: let it finish]
+    #[arg(long, value_name = "DURATION", value_parser = task::duration)]
+    pub hand_over_after: Option<Duration>,
 }
 
 /// Print a completion script for a shell

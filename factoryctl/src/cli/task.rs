@@ -105,7 +105,7 @@ pub enum Leftovers {
     Discard,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "is not a duration such as 90s, 5m or 1h30m".to_owned())?;
     Duration::try_from(span).map_err(|_| "must not be negative".to_owned())

@@ -2,15 +2,17 @@
 
 use factory_proto::v1;
 
-use crate::cli::WorkerName;
+use crate::cli::DrainWorker;
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::render::json::WorkerInFull;
-use crate::render::{Console, plain};
+use crate::render::{Console, plain, units, worker};
 
-pub async fn run(connection: &Connection, console: Console, args: WorkerName) -> Result<Exit, CommandError> {
+pub async fn run(connection: &Connection, console: Console, args: DrainWorker) -> Result<Exit, CommandError> {
     let client = &connection.client;
-    let request = client.request(v1::DrainWorkerRequest { worker: args.worker, hand_over_after_ms: None });
+    let hand_over_after_ms =
+        args.hand_over_after.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+    let request = client.request(v1::DrainWorkerRequest { worker: args.name.worker, hand_over_after_ms });
     let reply = client.fleet().drain_worker(request).await?.into_inner();
     let worker = reply.worker.unwrap_or_default();
     if !console.for_people() {
@@ -27,6 +29,10 @@ pub async fn run(connection: &Connection, console: Console, args: WorkerName) ->
             "{name} drains: it is offered nothing new, and still has task {}",
             tasks.join(", ")
         ))?,
+    }
+    let hand_over = worker::hand_over(&worker, units::now_ms());
+    if !hand_over.is_empty() {
+        console.line(format_args!("what still runs is handed over: {hand_over}"))?;
     }
     console.note(format_args!("  `factoryctl workers resume {name}` ends the drain"));
     Ok(Exit::Done)

@@ -167,7 +167,11 @@ pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
         &["WORKER", "STATE", "BUSY", "AGENTS", "LABELS", "FREE DISK", "VERSION", "SEEN", "LAST DECLINE"],
     );
     for worker in workers {
-        let (state, color) = worker::state(worker);
+        let (mut state, color) = worker::state(worker);
+        let hand_over = worker::hand_over(worker, now_ms);
+        if !hand_over.is_empty() {
+            state = format!("{state}, hands over {hand_over}");
+        }
         let color = if color == AnsiColor::Green { Color::Green } else { Color::Yellow };
         let offered = worker.agents.iter().filter(|agent| agent.unusable_because.is_empty());
         let agents: Vec<_> =

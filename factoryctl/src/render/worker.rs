@@ -36,6 +36,7 @@ pub fn page(worker: &v1::Worker, now_ms: i64) -> String {
     field(&mut page, "id", &worker.id);
     field(&mut page, "version", &worker.version);
     field(&mut page, "drain", &drain(worker, now_ms));
+    field(&mut page, "hands over", &hand_over(worker, now_ms));
     field(&mut page, "slots", &format!("{} of {} taken", worker.busy, worker.slots));
     let mut labels: Vec<_> = worker.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     labels.sort();
@@ -58,6 +59,15 @@ fn drain(worker: &v1::Worker, now_ms: i64) -> String {
         (_, since) => {
             format!("since {}; `factoryctl workers resume {}` ends it", moment(since, now_ms), worker.name)
         }
+    }
+}
+
+/// When what it still runs goes to others.
+pub fn hand_over(worker: &v1::Worker, now_ms: i64) -> String {
+    match (worker.hand_over_at_ms, worker.drain()) {
+        (0, _) | (_, DrainState::Drained) => String::new(),
+        (at, _) if at <= now_ms => "now".to_owned(),
+        (at, _) => units::until_moment(at, now_ms),
     }
 }
 
@@ -117,6 +127,10 @@ mod tests {
         assert_eq!(state(&worker).0, "connected");
         worker.set_drain(DrainState::Draining);
         assert_eq!(state(&worker).0, "draining");
+        assert!(!page(&worker, 0).contains("hands over"));
+        worker.hand_over_at_ms = 60_000;
+        assert!(page(&worker, 0).contains("hands over"));
+        assert_eq!(hand_over(&worker, 60_000), "now");
         assert!(page(&worker, 0).contains("told to stop on its own host"));
         (worker.draining_since_ms, worker.connected) = (1, false);
         worker.set_drain(DrainState::Drained);

@@ -75,15 +75,19 @@ fn a_draining_worker_is_passed_over_and_declares_no_refusal() {
     let fleet = Fleet::default();
     let (outbox, mut messages) = mpsc::channel(8);
     let (seat, _) = fleet.connect(&worker(&[AgentKind::Claude]), outbox).expect("a seat");
-    fleet.set_draining(seat.worker, true);
+    fleet.set_drain(seat.worker, Some(Drain { hand_over_after: None }));
     assert!(messages.try_recv().is_err(), "nothing comes before the welcome");
-    let welcome = Welcome { terms: Default::default(), verdicts: Vec::new(), draining: true };
+    let welcome = Welcome {
+        terms: Default::default(),
+        verdicts: Vec::new(),
+        drain: Some(Drain { hand_over_after: None }),
+    };
     assert!(fleet.welcome(seat, welcome));
     fleet.set_credits(seat, 3, false);
     assert!(fleet.round(&[], NOW).is_empty() && fleet.capacities()[0].draining);
-    fleet.set_draining(seat.worker, false);
-    assert!(matches!(messages.try_recv(), Ok(Ok(ToWorker::Welcome(Welcome { draining: true, .. })))));
-    assert!(matches!(messages.try_recv(), Ok(Ok(ToWorker::Drain(false)))));
+    fleet.set_drain(seat.worker, None);
+    assert!(matches!(messages.try_recv(), Ok(Ok(ToWorker::Welcome(Welcome { drain: Some(_), .. })))));
+    assert!(matches!(messages.try_recv(), Ok(Ok(ToWorker::Drain(None)))));
     assert_eq!(shares(&fleet.round(&[], NOW)).len(), 1);
     fleet.set_credits(seat, 3, true);
     assert!(fleet.round(&[], NOW).is_empty() && fleet.is_stopping(seat.worker));

@@ -84,8 +84,8 @@ impl Verb for Register {
 /// Begins a drain, or ends it.
 pub(super) struct SetDrain {
     pub worker: WorkerId,
-    /// `None` ends it.
-    pub since: Option<Timestamp>,
+    /// Since when, and when what still runs is handed over; `None` ends it.
+    pub drain: Option<(Timestamp, Option<Timestamp>)>,
 }
 
 impl Verb for SetDrain {
@@ -93,11 +93,15 @@ impl Verb for SetDrain {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-        let statement = match self.since {
-            Some(since) => sqlx::query(statements::DRAIN_WORKER).bind(since.as_millis()),
-            None => sqlx::query(statements::RESUME_WORKER),
+        let statement = match self.drain {
+            Some(_) => statements::DRAIN_WORKER,
+            None => statements::RESUME_WORKER,
         };
-        let found = statement.bind(&self.worker.as_bytes()[..]).execute(&mut *tx.connection).await?;
+        let mut query = sqlx::query(statement).bind(&self.worker.as_bytes()[..]);
+        if let Some((since, hand_over_at)) = self.drain {
+            query = query.bind(since.as_millis()).bind(hand_over_at.map(Timestamp::as_millis));
+        }
+        let found = query.execute(&mut *tx.connection).await?;
         Ok(found.rows_affected() == 1)
     }
 }
@@ -156,6 +160,7 @@ pub(super) struct FleetRow {
     last_seen_at: i64,
     last_decline: Option<String>,
     draining_since: Option<i64>,
+    hand_over_at: Option<i64>,
     busy: u32,
 }
 
@@ -177,6 +182,7 @@ impl FleetRow {
             last_seen_at: Timestamp::from_millis(self.last_seen_at),
             last_decline: self.last_decline,
             draining_since: self.draining_since.map(Timestamp::from_millis),
+            hand_over_at: self.hand_over_at.map(Timestamp::from_millis),
         })
     }
 }

@@ -117,12 +117,17 @@ impl Store for SqliteStore {
         self.write(fleet::Register { worker, now }).await
     }
 
-    async fn drain_worker(&self, worker: WorkerId, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(fleet::SetDrain { worker, since: Some(now) }).await
+    async fn drain_worker(
+        &self,
+        worker: WorkerId,
+        hand_over_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(fleet::SetDrain { worker, drain: Some((now, hand_over_at)) }).await
     }
 
     async fn resume_worker(&self, worker: WorkerId) -> Result<bool, StoreError> {
-        self.write(fleet::SetDrain { worker, since: None }).await
+        self.write(fleet::SetDrain { worker, drain: None }).await
     }
 
     async fn note_decline(&self, worker: WorkerId, why: String) -> Result<(), StoreError> {

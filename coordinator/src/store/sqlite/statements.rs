@@ -217,8 +217,9 @@ statements! {
              session_id = excluded.session_id, name = excluded.name, version = excluded.version,
              labels = excluded.labels, agents = excluded.agents, slots = excluded.slots,
              free_disk = excluded.free_disk, last_seen_at = excluded.last_seen_at";
-    DRAIN_WORKER = "UPDATE workers SET draining_since = coalesce(draining_since, ?1) WHERE id = ?2";
-    RESUME_WORKER = "UPDATE workers SET draining_since = NULL WHERE id = ?1";
+    DRAIN_WORKER =
+        "UPDATE workers SET draining_since = coalesce(draining_since, ?2), hand_over_at = ?3 WHERE id = ?1";
+    RESUME_WORKER = "UPDATE workers SET draining_since = NULL, hand_over_at = NULL WHERE id = ?1";
     NOTE_DECLINE = "UPDATE workers SET last_decline = ?2 WHERE id = ?1";
     KEEP_ARTIFACT =
         "INSERT INTO artifacts (attempt_id, kind, name, bytes, sha256, kept_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

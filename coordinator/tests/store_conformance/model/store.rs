@@ -120,7 +120,7 @@ impl<S: Reopen> UnderTest<S> {
             }
             Step::Restart => self.restart(),
             Step::Drain { worker } => {
-                let drained = self.store().drain_worker(worker_id(*worker), self.now);
+                let drained = self.store().drain_worker(worker_id(*worker), None, self.now);
                 Answer::Found(self.runtime.block_on(drained).expect("written"))
             }
             Step::Resume { worker } => {

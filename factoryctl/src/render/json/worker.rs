@@ -18,6 +18,8 @@ pub struct WorkerView<'a> {
     pub drain: Option<&'static str>,
     /// When someone asked for the drain.
     pub draining_since: Option<String>,
+    /// When what it still runs is handed over.
+    pub hand_over_at: Option<String>,
     pub slots: u32,
     pub busy: u32,
     /// Offered: name and version.
@@ -42,6 +44,7 @@ impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
             connected: worker.connected,
             drain: drain(worker.drain()),
             draining_since: rfc3339(worker.draining_since_ms),
+            hand_over_at: rfc3339(worker.hand_over_at_ms),
             slots: worker.slots,
             busy: worker.busy,
             agents: said(worker, |agent| agent.unusable_because.is_empty().then_some(agent.version.as_str())),
