@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use factory_domain::{LeaseTerms, SessionId, WorkerId};
@@ -17,6 +16,7 @@ use crate::attempt::assignment::Assignment;
 use crate::attempt::{Attempt, Cause, Order};
 use crate::config::WorkerConfig;
 use crate::crew::Crew;
+use crate::drain::Drain;
 use crate::host_lease::HostLease;
 use crate::identity::{Identity, IdentityError};
 use crate::logs::{LogFeed, LogLoop};
@@ -83,9 +83,7 @@ pub struct Shared {
     pub standing: watch::Sender<Standing>,
     /// Counts sessions opened.
     pub welcomed: watch::Sender<u64>,
-    /// Someone asked the coordinator to give this worker nothing new, which is the
-    /// coordinator's to keep: here it is only known, and said.
-    draining: AtomicBool,
+    pub drain: Drain,
     begun: mpsc::UnboundedSender<Attempt>,
 }
 
@@ -99,17 +97,6 @@ impl Shared {
         match *self.standing.borrow() {
             Standing::Welcomed(terms) => terms,
             Standing::Connecting | Standing::Refused(_) => LeaseTerms::default(),
-        }
-    }
-
-    pub fn set_draining(&self, draining: bool) {
-        if self.draining.swap(draining, Ordering::Relaxed) == draining {
-            return;
-        }
-        if draining {
-            tracing::info!("drained by the coordinator: nothing new is offered, running work goes on");
-        } else {
-            tracing::info!("resumed by the coordinator: new work is offered again");
         }
     }
 
@@ -215,7 +202,7 @@ impl Worker {
             outbox,
             standing: watch::Sender::new(Standing::Connecting),
             welcomed: watch::Sender::new(0),
-            draining: AtomicBool::new(false),
+            drain: Drain::default(),
             begun,
             config,
         });
@@ -254,6 +241,8 @@ impl Worker {
         self.loops.spawn(async move { watch.run(ending).await });
         let (host, ending) = (Arc::clone(shared), token());
         self.loops.spawn(async move { host.crew.run(ending).await });
+        let (host, ending) = (Arc::clone(shared), token());
+        self.loops.spawn(async move { host.drain.run(&host.roster, ending).await });
     }
 
     /// Waits for the first welcome.
@@ -270,6 +259,11 @@ impl Worker {
         &self.shared.config.name
     }
 
+    /// The coordinator it works for.
+    pub fn url(&self) -> &str {
+        &self.shared.config.url
+    }
+
     pub fn id(&self) -> WorkerId {
         self.shared.worker
     }
@@ -280,7 +274,7 @@ impl Worker {
 
     /// Whether the coordinator, when last heard, gave this worker nothing new because someone asked for that.
     pub fn is_drained_by_coordinator(&self) -> bool {
-        self.shared.draining.load(Ordering::Relaxed)
+        self.shared.drain.is_on()
     }
 
     /// Takes no more work, and comes back once all that runs has ended and been reported.
@@ -290,8 +284,8 @@ impl Worker {
         self.settled(Roster::is_empty).await;
     }
 
-    /// Stops now: agents are ended, their work saved and handed over to other workers. Bounded: what the coordinator
-    /// could not be told in a few seconds waits in the outbox for the next start.
+    /// Stops now: agents are ended, their work is saved, and other workers go on with it. Bounded: what
+    /// the coordinator could not be told in a few seconds waits in the outbox for the next start.
     pub async fn shutdown(mut self) {
         self.shared.roster.drain();
         self.shared.roster.end_all(&Cause::HandOver);
@@ -306,8 +300,14 @@ impl Worker {
         self.end_loops().await;
     }
 
-    /// Ends the loops and nothing else: agents go on under their shims, and the next start takes them up.
+    /// Ends, and no agent with it: they go on under their shims, and the next start takes them up.
+    /// Until then they live by the host's lease alone. An attempt that is just being prepared gets
+    /// a moment to begin, since that cannot be gone on with.
     pub async fn detach(mut self) {
+        self.shared.roster.drain();
+        if tokio::time::timeout(LAST_WORDS, self.settled(|roster| !roster.is_preparing())).await.is_err() {
+            tracing::warn!("an attempt is still being prepared; it will be tried again");
+        }
         self.end_loops().await;
     }
 

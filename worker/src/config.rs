@@ -61,6 +61,8 @@ pub struct WorkerConfig {
     /// How often the work of a running agent is brought to the coordinator; zero: only where it ends
     /// without success.
     pub checkpoint_interval: Duration,
+    /// How long a worker that was told to stop lets its work go on; `None`: until it is done.
+    pub drain_timeout: Option<Duration>,
     pub agents: AgentsConfig,
     /// What agents run under.
     pub shims: Arc<dyn Shims>,
@@ -95,6 +97,7 @@ impl WorkerConfig {
             kill_grace: DEFAULT_KILL_GRACE,
             linger_timeout: DEFAULT_LINGER_TIMEOUT,
             checkpoint_interval: DEFAULT_CHECKPOINT_INTERVAL,
+            drain_timeout: None,
             agents: AgentsConfig {
                 claude: None,
                 scripted,
@@ -171,6 +174,9 @@ pub struct Flags {
     /// Milliseconds between two checkpoints of a running agent; 0: only at ends [default: 120000]
     #[arg(long, value_name = "MS")]
     pub checkpoint_interval_ms: Option<u64>,
+    /// Milliseconds from SIGTERM to handing over what still runs to other workers [default: none]
+    #[arg(long, value_name = "MS")]
+    pub drain_timeout_ms: Option<u64>,
     /// Milliseconds to wait out a usage limit that does not say when it is reset [default: 300000]
     #[arg(long, value_name = "MS")]
     pub limit_pause_ms: Option<u64>,
@@ -200,6 +206,7 @@ struct FileConfig {
     kill_grace_ms: Option<u64>,
     linger_timeout_ms: Option<u64>,
     checkpoint_interval_ms: Option<u64>,
+    drain_timeout_ms: Option<u64>,
     limit_pause_ms: Option<u64>,
     log_format: Option<LogFormat>,
     agents: FileAgents,
@@ -271,6 +278,7 @@ pub fn load(
     if let Some(interval) = flags.checkpoint_interval_ms.or(file.checkpoint_interval_ms) {
         config.checkpoint_interval = Duration::from_millis(interval);
     }
+    config.drain_timeout = flags.drain_timeout_ms.or(file.drain_timeout_ms).map(Duration::from_millis);
     if let Some(pause) = flags.limit_pause_ms.or(file.limit_pause_ms) {
         config.agents.limit_pause = Duration::from_millis(pause);
     }

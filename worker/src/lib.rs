@@ -14,6 +14,7 @@ pub mod config;
 mod crew;
 pub mod delivery;
 mod disk;
+mod drain;
 pub mod environment;
 pub mod git;
 mod heartbeat;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -57,53 +58,101 @@ fn init_log(format: LogFormat) {
 
 #[tokio::main]
 async fn serve(config: WorkerConfig) -> anyhow::Result<()> {
-    let mut signals = Signals::new().context("cannot listen for signals")?;
-    let url = config.url.clone();
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let drain_timeout = config.drain_timeout;
     let worker = Worker::launch(config).await?;
-    tokio::select! {
-        welcomed = worker.welcomed() => welcomed?,
-        name = signals.next() => {
-            tracing::info!(signal = name, "stopping before the coordinator was reached");
-            worker.shutdown().await;
-            return Ok(());
+    let told = tokio::select! {
+        ready = tell_when_ready(&worker) => {
+            ready?;
+            signals.next().await
         }
+        told = signals.next() => told,
+    };
+    let end = match told {
+        Told::Detach => End::Detach,
+        Told::Stop => drain(&worker, &mut signals, drain_timeout).await?,
+    };
+    match end {
+        End::Drained | End::HandOver => worker.shutdown().await,
+        End::Detach => worker.detach().await,
     }
-    let mut out = io::stdout();
-    let draining = if worker.is_drained_by_coordinator() { ", draining until it is resumed" } else { "" };
-    writeln!(
-        out,
-        "factory-worker {} connected to {url} with {} slots{draining}",
-        worker.name(),
-        worker.slots()
-    )
-    .and_then(|()| out.flush())
-    .context("cannot say that the worker is ready")?;
-
-    let name = signals.next().await;
-    tracing::info!(signal = name, "draining: running work finishes; a second signal stops it");
-    tokio::select! {
-        () = worker.drain() => {}
-        name = signals.next() => tracing::info!(signal = name, "stopping now"),
-    }
-    worker.shutdown().await;
     Ok(())
 }
 
-/// SIGTERM and SIGINT, which mean the same here.
+async fn tell_when_ready(worker: &Worker) -> anyhow::Result<()> {
+    worker.welcomed().await?;
+    let (name, url, slots) = (worker.name(), worker.url(), worker.slots());
+    let draining = if worker.is_drained_by_coordinator() { ", draining until it is resumed" } else { "" };
+    let mut out = io::stdout();
+    writeln!(out, "factory-worker {name} connected to {url} with {slots} slots{draining}")
+        .and_then(|()| out.flush())
+        .context("cannot say that the worker is ready")
+}
+
+/// How the daemon comes to its end.
+enum End {
+    /// Nothing is left to do.
+    Drained,
+    /// What still runs goes on elsewhere.
+    HandOver,
+    /// What still runs goes on here, without the daemon.
+    Detach,
+}
+
+/// Lets what runs finish, until the time is over or someone is told otherwise.
+async fn drain(worker: &Worker, signals: &mut Signals, timeout: Option<Duration>) -> anyhow::Result<End> {
+    tracing::info!(?timeout, "draining: running work finishes; a second signal hands it over");
+    let over = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    Ok(tokio::select! {
+        () = worker.drain() => End::Drained,
+        // Signalled before it was welcomed, and never to be.
+        Err(error) = worker.welcomed() => return Err(error.into()),
+        () = over => {
+            tracing::info!("the time to drain is over; what still runs is handed over");
+            End::HandOver
+        }
+        told = signals.next() => match told {
+            Told::Stop => End::HandOver,
+            Told::Detach => End::Detach,
+        },
+    })
+}
+
+/// What a signal asks for.
+enum Told {
+    /// SIGTERM or SIGINT: finish; said twice, hand over.
+    Stop,
+    /// SIGHUP: end, and leave the agents to the next start.
+    Detach,
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
+    async fn next(&mut self) -> Told {
+        let (name, told) = tokio::select! {
+            _ = self.terminate.recv() => ("SIGTERM", Told::Stop),
+            _ = self.interrupt.recv() => ("SIGINT", Told::Stop),
+            _ = self.hang_up.recv() => ("SIGHUP", Told::Detach),
+        };
+        tracing::info!(signal = name, "told to end");
+        told
     }
 }

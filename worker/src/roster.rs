@@ -159,6 +159,11 @@ impl Roster {
         self.lock().attempts.values().all(|entry| entry.phase.is_saved())
     }
 
+    /// Whether an attempt is on its way from its confirmation to its agent's start.
+    pub fn is_preparing(&self) -> bool {
+        self.lock().attempts.values().any(|entry| matches!(entry.phase, Phase::Preparing | Phase::Starting))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.lock().attempts.is_empty()
     }

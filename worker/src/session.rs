@@ -133,7 +133,7 @@ impl Session {
             offer: millis(welcome.offer_ms),
         };
         tracing::info!(coordinator = welcome.version, ?terms, "session opened");
-        self.shared.set_draining(welcome.draining);
+        self.shared.drain.told(welcome.draining, millis(welcome.hand_over_after_ms));
         self.accept_again(&welcome.verdicts).await?;
         heartbeat::obey(&self.shared, welcome.verdicts);
         self.shared.standing.send_replace(Standing::Welcomed(terms));
@@ -180,7 +180,9 @@ impl Session {
                 self.order(&withdraw.attempt_id, Order::End(Cause::Superseded));
             }
             Heard::Stop(stop) => self.order(&stop.attempt_id, Order::End(Cause::Cancelled)),
-            Heard::Drain(drain) => self.shared.set_draining(drain.draining),
+            Heard::Drain(drain) => {
+                self.shared.drain.told(drain.draining, Duration::from_millis(drain.hand_over_after_ms));
+            }
             Heard::Welcome(_) => tracing::warn!("the coordinator said Welcome twice"),
         }
         Ok(())

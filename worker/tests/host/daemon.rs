@@ -14,7 +14,12 @@ use crate::coordinator::State;
 
 /// Starts the daemon and waits for its ready line.
 async fn daemon(coordinator: &Coordinator, root: &Path) -> Child {
-    let mut child = command(coordinator, root).stdout(Stdio::piped()).spawn().expect("the daemon");
+    daemon_with(coordinator, root, &[]).await
+}
+
+async fn daemon_with(coordinator: &Coordinator, root: &Path, flags: &[&str]) -> Child {
+    let mut child =
+        command(coordinator, root).args(flags).stdout(Stdio::piped()).spawn().expect("the daemon");
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).await.expect("a line");
     assert_eq!(line, format!("factory-worker tester connected to {} with 2 slots\n", coordinator.url));
@@ -150,6 +155,39 @@ async fn the_first_signal_drains_and_the_second_hands_over() {
     assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::HandedOver);
     assert!(child.wait().await.expect("ended").success());
     assert_eq!(processes(&attempt), 0);
+}
+
+#[tokio::test]
+async fn what_still_runs_when_the_drain_has_lasted_long_enough_is_handed_over() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    let mut child = daemon_with(&coordinator, root.path(), &["--drain-timeout-ms", "300"]).await;
+    let attempt = coordinator.offer(shell("trap '' TERM; setsid sleep 1000 & echo up; wait; wait")).await;
+    coordinator.line(&attempt, "up").await;
+    signal(&child, Signal::TERM);
+    assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::HandedOver);
+    assert!(child.wait().await.expect("ended").success());
+    assert_eq!(processes(&attempt), 0);
+}
+
+#[tokio::test]
+async fn a_hangup_ends_the_daemon_and_leaves_its_agents_to_the_next_start() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    let mut first = daemon(&coordinator, root.path()).await;
+    let go = root.path().join("go");
+    let attempt = coordinator.offer(shell(&format!("echo up; {}; echo done", wait_for(&go)))).await;
+    coordinator.line(&attempt, "up").await;
+    let shim = shim_of(&attempt, root.path()).pid();
+    // Also in the middle of a drain.
+    signal(&first, Signal::TERM);
+    signal(&first, Signal::HUP);
+    assert!(first.wait().await.expect("ended").success());
+    let mut second = daemon(&coordinator, root.path()).await;
+    assert_eq!(shim_of(&attempt, root.path()).pid(), shim, "nothing was started anew");
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::Succeeded);
+    signal(&second, Signal::TERM);
+    assert!(second.wait().await.expect("ended").success());
+    assert_eq!(coordinator.output(&attempt), ["up", "done"]);
 }
 
 #[tokio::test]

@@ -229,6 +229,30 @@ async fn a_worker_that_is_not_heard_fences_itself_off() {
 }
 
 #[tokio::test]
+async fn a_drain_with_a_deadline_hands_over_what_still_runs_then() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    let worker = start(&coordinator, root.path()).await;
+    let drain = |draining, hand_over_after_ms| Say::Drain(v1::Drain { draining, hand_over_after_ms });
+    let attempt = coordinator.offer(shell("echo up; sleep 1000")).await;
+    coordinator.line(&attempt, "up").await;
+    coordinator.say(drain(true, 3_600_000)).await;
+    coordinator.say(drain(false, 0)).await;
+    let other = coordinator.offer(shell("echo up; sleep 1000")).await;
+    coordinator.line(&other, "up").await;
+    // Said again with a Welcome, as a restarted coordinator does.
+    coordinator.with(|state| {
+        (state.plan.terms.draining, state.plan.terms.hand_over_after_ms) = (true, 200);
+    });
+    coordinator.hang_up();
+    for attempt in [attempt, other] {
+        assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::HandedOver);
+        assert_eq!(processes(&attempt), 0);
+    }
+    assert!(worker.is_drained_by_coordinator(), "and it stays, to be resumed");
+    worker.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_refused_worker_says_so_and_ends() {
     let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
     coordinator
