@@ -9,4 +9,5 @@ mod limits;
 mod logins;
 mod messages_api;
 mod served;
+mod service;
 mod work;
