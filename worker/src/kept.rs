@@ -338,6 +338,8 @@ mod tests {
                 spec: draft.validate().expect("valid"),
                 traceparent: String::new(),
                 session: Uuid::new_v4(),
+                continues: None,
+                past: None,
                 progress: Progress::Prepared { place: Place::Directory { path } },
             };
             assignment.write(&spool).expect("written");

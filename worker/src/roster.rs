@@ -143,6 +143,16 @@ impl Roster {
         self.lock().draining
     }
 
+    /// Whether anything of the attempt is still under way here, its removal included.
+    pub fn holds(&self, attempt: AttemptId) -> bool {
+        self.lock().attempts.contains_key(&attempt)
+    }
+
+    /// Whether another attempt of the same task is here.
+    pub fn holds_another_of(&self, task: TaskId, attempt: AttemptId) -> bool {
+        self.lock().attempts.iter().any(|(id, entry)| *id != attempt && entry.task == task)
+    }
+
     /// Every attempt the coordinator is still to hear of. One that is done only waits for its logs.
     pub fn held(&self) -> Vec<HeldAttempt> {
         let held = self.lock();

@@ -1,14 +1,16 @@
 //! What an attempt is, on disk before anything is done for it, so that a restarted worker knows it again.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use factory_domain::{AttemptId, TaskId, TaskSpec, Timestamp};
+use factory_domain::{AttemptId, Continuation, TaskId, TaskSpec, Timestamp};
 use factory_proto::convert::{self, InvalidMessage};
 use factory_proto::v1;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::continuity::Past;
+use crate::agents::Conversation;
 use crate::spool::{SpoolDir, write_atomically};
 use crate::worktree::Worktree;
 
@@ -21,8 +23,16 @@ pub struct Assignment {
     pub spec: TaskSpec,
     /// W3C trace context; may be empty.
     pub traceparent: String,
-    /// The agent's conversation, chosen before its start so that it is known whatever happens.
+    /// The agent's conversation: one that an earlier attempt had, or chosen before the start so that it
+    /// is known whatever happens.
     pub session: Uuid,
+    /// By the offer.
+    #[serde(default)]
+    pub continues: Option<Continuation>,
+    /// What was found of the attempt that this one goes on from; `None`: it goes on from none, or has
+    /// not looked yet.
+    #[serde(default)]
+    pub past: Option<Past>,
     /// How far the work has come, for what a restart must know.
     pub progress: Progress,
 }
@@ -58,7 +68,7 @@ pub enum Place {
 }
 
 impl Place {
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         match self {
             Self::Worktree(worktree) => &worktree.path,
             Self::Directory { path } => path,
@@ -89,6 +99,8 @@ impl Assignment {
             spec,
             traceparent: offer.traceparent,
             session: Uuid::new_v4(),
+            continues: offer.continues.map(Continuation::try_from).transpose()?,
+            past: None,
             progress: Progress::Accepted,
         })
     }
@@ -99,6 +111,16 @@ impl Assignment {
 
     pub fn read(spool: &SpoolDir) -> io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(spool.assignment_path())?)?)
+    }
+
+    /// The conversation as the agent is to have it.
+    pub fn conversation(&self) -> Conversation {
+        let id = self.session;
+        let workspace = self.place().map(Place::path).unwrap_or(Path::new("."));
+        match &self.past {
+            Some(past) if past.remembers => Conversation::Resumed { id, note: past.note(workspace) },
+            past => Conversation::New { id, note: past.as_ref().map(|past| past.note(workspace)) },
+        }
     }
 
     /// The workspace, once there is one.

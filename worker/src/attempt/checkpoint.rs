@@ -69,7 +69,7 @@ impl Work {
         let Some(place) = self.assignment.place().cloned() else { return Ok(None) };
         let agent = self.host.crew.adapter(self.assignment.spec.agent);
         let Some(agent) = agent.filter(|agent| agent.conversations().is_some()) else { return Ok(None) };
-        let directory = self.spool.path().join("checkpoint");
+        let directory = self.checkpoint_dir();
         std::fs::create_dir_all(&directory)?;
         let known = match std::fs::read(known_path(&directory)) {
             Ok(json) => serde_json::from_slice(&json)?,
@@ -81,13 +81,23 @@ impl Work {
         Ok(Some(Checkpoints { agent: Arc::clone(agent), job: self.job()?, place, owner, directory, known }))
     }
 
+    /// In the spool, gone with it.
+    pub(super) fn checkpoint_dir(&self) -> PathBuf {
+        self.spool.path().join("checkpoint")
+    }
+
     /// Brings checkpoints to the coordinator for as long as it is polled.
     pub(super) fn keep_checkpoints(&self) -> impl Future<Output = Infallible> + use<> {
         let checkpoints = self.checkpoints();
         let (interval, coordinator) = (self.host.config.checkpoint_interval, self.host.coordinator());
+        // What was gone on from is to be had from this attempt from now on.
+        let goes_on = self.assignment.past.is_some();
         async move {
             match checkpoints {
-                Ok(Some(mut checkpoints)) => checkpoints.run(interval, false, coordinator).await,
+                Ok(Some(mut checkpoints)) => {
+                    let at_once = goes_on && checkpoints.known.number == 0;
+                    checkpoints.run(interval, at_once, coordinator).await
+                }
                 Ok(None) => std::future::pending().await,
                 Err(error) => {
                     tracing::warn!(%error, "no checkpoints are taken while the agent runs");

@@ -39,10 +39,6 @@ impl Course {
         self.machine.outcome()
     }
 
-    pub fn is_superseded(&self) -> bool {
-        self.machine.is_superseded()
-    }
-
     fn apply(&mut self, input: Input) -> Reaction {
         let before = self.machine.phase();
         let reaction = self.machine.apply(input);

@@ -159,7 +159,7 @@ impl Machine {
         self.cause.is_some()
     }
 
-    pub fn is_superseded(&self) -> bool {
+    fn is_superseded(&self) -> bool {
         self.cause == Some(Cause::Superseded)
     }
 
@@ -210,9 +210,6 @@ impl Machine {
             }
             (Phase::Saving, Input::Saved { failed }) => {
                 self.note_failed(failed);
-                if self.is_superseded() {
-                    return self.conclude();
-                }
                 let push = self.outcome() == Outcome::Succeeded;
                 self.go(Phase::Delivering, Step::Deliver { push })
             }
@@ -255,7 +252,7 @@ impl Machine {
             self.cause = None;
         }
         self.verdict = Some(verdict);
-        if self.is_superseded() { self.conclude() } else { self.go(Phase::Saving, Step::Save) }
+        self.go(Phase::Saving, Step::Save)
     }
 
     /// Work that could not be saved is no success, but it does not hide why the agent failed.
@@ -265,8 +262,10 @@ impl Machine {
         }
     }
 
+    /// What nobody wants any more is reported only where an agent was at work: its work goes before the
+    /// report, and is saved by that.
     fn conclude(&mut self) -> Reaction {
-        if self.is_superseded() {
+        if self.is_superseded() && self.verdict.is_none() {
             self.go(Phase::Done, Step::Remove)
         } else {
             self.go(Phase::Reporting, Step::Report)

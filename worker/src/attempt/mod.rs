@@ -2,12 +2,15 @@
 
 pub mod assignment;
 mod checkpoint;
+mod continuity;
 mod course;
 mod deadlines;
+mod fetch;
 mod follow;
 mod journal;
 mod machine;
 mod prepare;
+mod resume;
 mod run;
 mod save;
 

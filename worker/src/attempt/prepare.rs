@@ -8,6 +8,7 @@ use factory_domain::{BranchName, Failure, FailureReason, RepoSource};
 use tokio_util::sync::CancellationToken;
 
 use super::assignment::{Place, Progress};
+use super::continuity::Workspace;
 use super::journal::Journal;
 use super::machine::Input;
 use super::now;
@@ -27,27 +28,40 @@ impl Work {
     }
 
     async fn make_ready(&mut self, token: &CancellationToken) -> Result<(), Failure> {
-        if !matches!(self.assignment.progress, Progress::Accepted) {
-            // What lies there now may be half made; another attempt begins afresh, under another name.
-            return Err(Failure {
-                reason: FailureReason::WorkerError,
-                message: "the worker was restarted while it prepared the attempt".to_owned(),
-            });
+        if !self.pick_up().await? {
+            self.make_place(token).await?;
         }
-        self.progress(Progress::Preparing).await.map_err(|error| worker_error(&error))?;
-        let journal = self.journal().await.map_err(|error| worker_error(&error))?;
-        let place = match self.assignment.spec.repo.clone() {
-            Some(source) => self.check_out(&source, &journal, token).await?,
-            None => self.make_directory(&journal).await.map_err(|error| worker_error(&error))?,
-        };
-        // On disk before the script runs, so that whatever ends it, the worktree is known and goes.
-        self.progress(Progress::Prepared { place: place.clone() })
-            .await
-            .map_err(|error| worker_error(&error))?;
-        self.set_up(&place, &journal, token).await?;
         // No agent begins that could outlive its lease. An order to end it ends the waiting.
         let _ = token.run_until_cancelled(self.host.lease.granted(|| self.host.config.shims.now())).await;
         Ok(())
+    }
+
+    async fn make_place(&mut self, token: &CancellationToken) -> Result<(), Failure> {
+        self.progress(Progress::Preparing).await.map_err(worker_error)?;
+        let journal = self.journal().await.map_err(worker_error)?;
+        let place = match self.continues() {
+            Some(from) => self.go_on(from, &journal, token).await?,
+            None => self.make_workspace(&journal, token).await?,
+        };
+        // On disk before the script runs, so that whatever ends it, the worktree is known and goes.
+        self.progress(Progress::Prepared { place: place.clone() }).await.map_err(worker_error)?;
+        let past = self.assignment.past.as_ref();
+        if past.is_some_and(|past| past.workspace == Workspace::Same) {
+            return Ok(());
+        }
+        self.set_up(&place, &journal, token).await
+    }
+
+    /// A workspace that nobody has worked in.
+    pub(super) async fn make_workspace(
+        &self,
+        journal: &Journal,
+        token: &CancellationToken,
+    ) -> Result<Place, Failure> {
+        match self.assignment.spec.repo.clone() {
+            Some(source) => self.check_out(&source, journal, token).await,
+            None => self.make_directory(journal).await.map_err(worker_error),
+        }
     }
 
     async fn check_out(

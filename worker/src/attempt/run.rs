@@ -4,22 +4,23 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use factory_domain::{Checkpoint, Delivery, Failure, FailureReason};
+use factory_domain::{Checkpoint, Delivery, Failure, FailureReason, Leftovers};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::assignment::{Assignment, Place, Progress};
+use super::assignment::{Assignment, Progress};
 use super::course::{Course, Order};
 use super::journal::Journal;
 use super::machine::{Input, Machine, Step};
+use super::now;
 use crate::agent_host::Shared;
-use crate::agents::{Conclusion, Conversation, Job};
+use crate::agents::{Conclusion, Job};
+use crate::kept::{KeptWorkspaces, Why};
 use crate::logs::Shipment;
 use crate::outbox::{self, Enclosure, Taken};
 use crate::shims::RunningShim;
 use crate::spool::{RecordWriter, SpoolDir};
-use crate::workspace;
 
 /// An attempt on its way. Dropped, it is left as it is: its agent goes on under its shim.
 pub struct Attempt {
@@ -38,8 +39,8 @@ pub(super) struct Work {
     /// The agent has been told to end.
     pub(super) stopping: bool,
     pub(super) findings: Findings,
-    /// The report came too late: nobody waits for the rest of the log either.
-    unwanted: bool,
+    /// What the coordinator made of the report; `None`: it has none.
+    taken: Option<Taken>,
     shipment: Shipment,
     /// While the daemon is the log's one writer.
     journal: Option<Arc<Journal>>,
@@ -129,7 +130,7 @@ impl Attempt {
             shim: None,
             stopping: false,
             findings,
-            unwanted: false,
+            taken: None,
             shipment,
             journal: None,
         };
@@ -168,7 +169,7 @@ impl Attempt {
                     course.attend(work.post(), interrupt).await
                 }
                 Step::Remove => {
-                    work.remove(course.is_superseded()).await;
+                    Box::pin(work.leave()).await;
                     None
                 }
             };
@@ -230,7 +231,7 @@ impl Work {
             spec: assignment.spec.clone(),
             workspace: workspace.unwrap_or_else(|| self.workspace_path()),
             agent_home,
-            conversation: Conversation::New { id: assignment.session, note: None },
+            conversation: assignment.conversation(),
             traceparent: assignment.traceparent.clone(),
         })
     }
@@ -246,35 +247,62 @@ impl Work {
     async fn post(&mut self) -> Input {
         let taken = self.host.outbox.deliver(self.assignment.task, self.spool.clone()).await;
         tracing::info!(?taken, "report delivered");
-        self.unwanted = taken == Taken::Superseded;
+        self.taken = Some(taken);
         Input::Acknowledged
     }
 
-    /// Removes the attempt from this host, once the coordinator has all of its log.
-    async fn remove(&mut self, superseded: bool) {
+    /// Leaves this host once the coordinator has all of the log, with the workspace or without.
+    async fn leave(&mut self) {
         self.sweep().await;
         // One that ended without a report has not said so yet.
         self.host.crew.give_back(self.assignment.spec.agent, self.assignment.attempt);
-        if !superseded && !self.unwanted {
+        // Of a report that came too late nobody wants the rest of the log either.
+        if let Some(Taken::Accepted { .. }) = self.taken {
             match outbox::log_records(&self.spool) {
                 Ok(records) => self.shipment.arrived(records).await,
                 Err(error) => tracing::warn!(%error, "the report cannot be read again"),
             }
         }
-        let keep =
-            self.findings.keep || matches!(self.assignment.progress, Progress::Saved { keep: true, .. });
-        let removed = match self.assignment.place() {
-            Some(_) if keep => Ok(()),
-            Some(Place::Worktree(worktree)) => worktree.remove().await.map_err(io::Error::other),
-            Some(Place::Directory { path }) => workspace::remove(path.clone()).await,
-            None => workspace::remove(self.workspace_path()).await,
+        let left = match self.why_kept() {
+            Some(why) => self.keep(why).await,
+            None => self.remove().await,
         };
-        if let Err(error) = removed {
-            tracing::warn!(%error, "the attempt's workspace could not be removed");
+        if let Err(error) = left {
+            tracing::warn!(%error, "the attempt's workspace or spool could not be kept or removed; it stays");
         }
-        if let Err(error) = workspace::remove(self.spool.path().to_owned()).await {
-            tracing::warn!(%error, "the attempt's spool could not be removed");
+    }
+
+    fn why_kept(&self) -> Option<Why> {
+        let Assignment { task, attempt, ref spec, ref progress, .. } = self.assignment;
+        self.assignment.place()?;
+        if self.findings.keep || matches!(progress, Progress::Saved { keep: true, .. }) {
+            let wished = spec.leftovers == Leftovers::Keep;
+            return Some(if wished { Why::LeftChanges } else { Why::Unsaved });
         }
+        let goes_on = match self.taken {
+            Some(Taken::Accepted { task_ended }) => !task_ended,
+            // Elsewhere, as a rule.
+            Some(Taken::Superseded) | None => self.host.roster.holds_another_of(task, attempt),
+        };
+        (goes_on && self.can_be_gone_on_from()).then_some(Why::Resumable)
+    }
+
+    async fn keep(&self, why: Why) -> io::Result<()> {
+        let (kept, spool) = (KeptWorkspaces::new(&self.host.config.root), self.spool.clone());
+        let keeping = tokio::task::spawn_blocking(move || kept.keep(&spool, why, now()));
+        keeping.await.map_err(io::Error::other)?
+    }
+
+    async fn remove(&mut self) -> io::Result<()> {
+        let ended = matches!(self.taken, Some(Taken::Accepted { task_ended: true }));
+        if !ended && !self.spool.shim_path().exists() && self.has_taken().await? {
+            // No agent of this attempt's was in the workspace: it goes back to where it was taken from.
+            self.progress(Progress::Preparing).await?;
+        }
+        let (kept, spool) = (KeptWorkspaces::new(&self.host.config.root), self.spool.clone());
+        let dooming = tokio::task::spawn_blocking(move || kept.doom_spool(&spool));
+        let doomed = dooming.await.map_err(io::Error::other)??;
+        doomed.remove(&self.host.repos, &self.host.config.root.join("workspaces")).await
     }
 }
 

@@ -99,6 +99,8 @@ impl Host {
             spec: draft.validate().expect("valid"),
             traceparent: String::new(),
             session: Uuid::new_v4(),
+            continues: None,
+            past: None,
             progress: Progress::Prepared { place: Place::Worktree(Box::new(worktree.clone())) },
         };
         let spool = SpoolDir::create(&self.layout.spools, attempt).expect("made");

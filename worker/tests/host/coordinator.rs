@@ -32,11 +32,20 @@ pub struct State {
     pub rewound: BTreeSet<String>,
     pub reports: Vec<v1::ReportRequest>,
     pub checkpoints: Vec<v1::CheckpointRequest>,
+    /// The task of each attempt offered.
+    tasks: BTreeMap<String, String>,
     /// By attempt and name; a checkpoint's are `work N` and `transcript N`.
     pub files: BTreeMap<(String, String), Vec<u8>>,
     session: Option<mpsc::Sender<Result<v1::SessionResponse, Status>>>,
     /// What it does from here on.
     pub plan: Plan,
+}
+
+impl State {
+    pub fn newest_checkpoint(&self, attempt: &str) -> Option<v1::Checkpoint> {
+        let own = self.checkpoints.iter().filter(|request| request.attempt_id == attempt);
+        own.filter_map(|request| request.checkpoint.clone()).max_by_key(|checkpoint| checkpoint.number)
+    }
 }
 
 pub struct Plan {
@@ -46,6 +55,8 @@ pub struct Plan {
     pub confirm: bool,
     /// Reports still to be turned away.
     pub refuse_reports: u32,
+    /// Tasks outlive their attempts: they are tried again.
+    pub tried_again: bool,
     pub refuse_heartbeats: bool,
     pub refuse_sessions: Option<Status>,
 }
@@ -64,6 +75,7 @@ impl Default for Plan {
             verdicts: BTreeMap::new(),
             confirm: true,
             refuse_reports: 0,
+            tried_again: false,
             refuse_heartbeats: false,
             refuse_sessions: None,
         }
@@ -150,15 +162,38 @@ impl Coordinator {
 
     /// Offers a task and returns its attempt's id.
     pub async fn offer(&self, spec: v1::TaskSpec) -> String {
-        let (task_id, attempt_id) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
+        self.offer_attempt(Uuid::now_v7().to_string(), 1, spec, None).await
+    }
+
+    /// Offers the next attempt of a task, to go on from one before it.
+    pub async fn offer_next(&self, spec: v1::TaskSpec, from: &str, conversation: v1::Conversation) -> String {
+        let task = self.with(|state| state.tasks[from].clone());
+        let continues = v1::Continuation {
+            attempt_id: from.to_owned(),
+            worker_id: Uuid::now_v7().to_string(),
+            conversation: conversation.into(),
+            because: "its worker was struck by lightning".into(),
+        };
+        self.offer_attempt(task, 2, spec, Some(continues)).await
+    }
+
+    async fn offer_attempt(
+        &self,
+        task_id: String,
+        attempt_number: u32,
+        spec: v1::TaskSpec,
+        continues: Option<v1::Continuation>,
+    ) -> String {
+        let attempt_id = Uuid::now_v7().to_string();
+        self.with(|state| state.tasks.insert(attempt_id.clone(), task_id.clone()));
         let offer = v1::Offer {
             task_id,
             task_number: 1,
             attempt_id: attempt_id.clone(),
-            attempt_number: 1,
+            attempt_number,
             spec: Some(spec),
             traceparent: String::new(),
-            continues: None,
+            continues,
         };
         self.say(Say::Offer(offer)).await;
         attempt_id
@@ -307,9 +342,20 @@ impl WorkerService for Handle {
 
     async fn fetch_checkpoint(
         &self,
-        _request: Request<v1::FetchCheckpointRequest>,
+        request: Request<v1::FetchCheckpointRequest>,
     ) -> Result<Response<Self::FetchCheckpointStream>, Status> {
-        Err(Status::not_found("no checkpoint was kept of this attempt"))
+        use v1::fetch_checkpoint_response::Part;
+        let from = request.into_inner().from_attempt_id;
+        let parts = self.0.change(|state| {
+            let checkpoint = state.newest_checkpoint(&from)?;
+            let file = |kind: &str| state.files.get(&(from.clone(), format!("{kind} {}", checkpoint.number)));
+            let (work, transcript) = (file("work").cloned(), file("transcript").cloned());
+            let parts =
+                [Some(Part::Checkpoint(checkpoint)), work.map(Part::Work), transcript.map(Part::Transcript)];
+            Some(parts.into_iter().flatten().map(|part| Ok(v1::FetchCheckpointResponse { part: Some(part) })))
+        });
+        let parts = parts.ok_or_else(|| Status::not_found("no checkpoint was kept of this attempt"))?;
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
     }
 
     async fn report(
@@ -322,14 +368,17 @@ impl WorkerService for Handle {
                 state.plan.refuse_reports -= 1;
                 return Err(Status::unavailable("not now"));
             }
+            let unwanted = state.plan.verdicts.get(&request.attempt_id) == Some(&v1::Verdict::Superseded);
             let known = state.reports.iter().find(|report| report.attempt_id == request.attempt_id);
             let verdict = match known {
+                _ if unwanted => v1::ReportVerdict::Superseded,
                 Some(known) if known.digest == request.digest => v1::ReportVerdict::Duplicate,
                 Some(_) => v1::ReportVerdict::Superseded,
                 None => v1::ReportVerdict::Accepted,
             };
             state.reports.push(request);
-            Ok(Response::new(v1::ReportResponse { verdict: verdict.into(), ..Default::default() }))
+            let task_ended = !state.plan.tried_again;
+            Ok(Response::new(v1::ReportResponse { verdict: verdict.into(), task_ended }))
         })
     }
 }

@@ -5,6 +5,7 @@ mod coordinator;
 mod daemon;
 mod lease;
 mod limit;
+mod resume;
 mod telling;
 mod work;
 

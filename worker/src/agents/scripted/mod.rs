@@ -72,6 +72,12 @@ impl Agent for Scripted {
     }
 }
 
+/// How many steps a prompt has.
+#[cfg(test)]
+pub(crate) fn steps_in(prompt: &str) -> usize {
+    steps::parse(prompt).len()
+}
+
 impl Conversations for Scripted {
     fn find(&self, job: &Job) -> io::Result<Option<PathBuf>> {
         let path = self.place(job)?;

@@ -59,6 +59,8 @@ proptest! {
         prop_assert!(!steps.contains(&Step::Start) || steps.contains(&Step::Prepare), "nothing runs unprepared");
         prop_assert!(!steps.contains(&Step::Report) || !steps.contains(&Step::Follow) || steps.contains(&Step::Save),
             "what an agent did is saved before it is reported");
+        prop_assert!(!steps.contains(&Step::Remove) || !steps.contains(&Step::Follow) || steps.contains(&Step::Report),
+            "what an agent did is with the coordinator before it goes");
         prop_assert_eq!(machine.phase() == Phase::Done, steps.last() == Some(&Step::Remove));
         if steps.contains(&(Step::Deliver { push: true })) {
             prop_assert_eq!(machine.verdict, Some(Outcome::Succeeded));
@@ -149,19 +151,33 @@ fn an_order_during_the_start_interrupts_it_and_is_why_the_attempt_ends() {
 }
 
 #[test]
-fn a_superseded_attempt_reports_nothing() {
+fn an_attempt_superseded_before_its_agent_ran_leaves_without_a_word() {
     let superseded = || Input::End(Cause::Superseded);
-    let done = ended(false, Outcome::Succeeded);
     for inputs in [
         vec![superseded()],
         vec![Input::Confirmed, superseded(), Input::PreparationFailed(failure())],
-        [running(), vec![superseded(), ended(true, Outcome::Cancelled)]].concat(),
-        [running(), vec![done, superseded(), Input::Saved { failed: None }]].concat(),
+        vec![Input::Confirmed, Input::Prepared, superseded(), Input::StartFailed(failure())],
     ] {
         let (machine, steps) = run(inputs);
         assert_eq!(machine.phase(), Phase::Done);
         assert!(!steps.contains(&Step::Report), "{steps:?}");
         assert_eq!(steps.last(), Some(&Step::Remove));
+    }
+}
+
+#[test]
+fn the_work_of_a_superseded_agent_is_saved_and_never_pushed() {
+    let superseded = || Input::End(Cause::Superseded);
+    let done = ended(false, Outcome::Succeeded);
+    for inputs in [
+        vec![superseded(), ended(true, Outcome::Cancelled)],
+        vec![superseded(), done.clone()],
+        vec![done, superseded()],
+    ] {
+        let rest = [Input::Saved { failed: None }, Input::Delivered { failed: None }];
+        let (machine, steps) = run(running().into_iter().chain(inputs).chain(rest));
+        assert_eq!(steps[3..], [Step::Save, Step::Deliver { push: false }, Step::Report]);
+        assert_eq!(machine.outcome(), Outcome::Cancelled);
     }
 }
 
