@@ -5,6 +5,7 @@ mod bad_input;
 mod claude;
 mod drain;
 mod fleet;
+mod full_disk;
 mod limits;
 mod logins;
 mod messages_api;

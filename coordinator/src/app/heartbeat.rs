@@ -1,9 +1,11 @@
 //! A worker says that it is there, and what it holds.
 
-use factory_domain::{AttemptId, SessionId, WorkerId};
+use std::sync::atomic::Ordering;
+
+use factory_domain::{AttemptId, SessionId, TaskState, WorkerId};
 
 use super::{App, Error};
-use crate::store::{Held, Holding, Renewal};
+use crate::store::{Held, Holding, Renewal, StoreError};
 
 #[derive(Debug)]
 pub struct Beat {
@@ -19,9 +21,39 @@ impl App {
     pub async fn heartbeat(&self, beat: Beat) -> Result<Vec<(AttemptId, Holding)>, Error> {
         let Beat { worker, session, held, free_disk } = beat;
         let renewal = Renewal { worker, session, held, free_disk };
-        let verdicts = self.store.renew(renewal, self.clock.now()).await?;
+        let verdicts = match self.store.renew(renewal.clone(), self.clock.now()).await {
+            Err(StoreError::Full { .. }) => self.promise(renewal).await?,
+            renewed => renewed?,
+        };
         for (attempt, holding) in verdicts.iter().filter(|(_, holding)| *holding == Holding::Superseded) {
             tracing::info!(%attempt, %worker, ?holding, "a worker holds what is no longer its own");
+        }
+        Ok(verdicts)
+    }
+
+    /// The verdicts where the leases cannot be extended for want of room. That is no fault of the
+    /// workers', and must not end what they run: they are told to go on, and before anything can be
+    /// written again that would take an attempt from them, every lease gets a full term, as after a restart.
+    async fn promise(&self, renewal: Renewal) -> Result<Vec<(AttemptId, Holding)>, Error> {
+        self.owed.store(true, Ordering::SeqCst);
+        let newest = self.store.worker(renewal.worker).await?;
+        let is_newest = newest.is_some_and(|row| row.entry.session == renewal.session);
+        let mut verdicts = Vec::with_capacity(renewal.held.len());
+        for held in renewal.held {
+            let attempt = self.store.attempt(held.attempt).await?.filter(|attempt| {
+                attempt.worker == renewal.worker && attempt.task == held.task && attempt.state.is_live()
+            });
+            let holding = match attempt {
+                Some(attempt) if is_newest => {
+                    let task = self.store.task(attempt.task).await?;
+                    match task.map(|task| task.state) {
+                        Some(TaskState::Cancelling { .. }) => Holding::Cancel,
+                        _ => Holding::CarryOn,
+                    }
+                }
+                _ => Holding::Superseded,
+            };
+            verdicts.push((held.attempt, holding));
         }
         Ok(verdicts)
     }

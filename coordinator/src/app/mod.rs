@@ -5,6 +5,7 @@ mod alarm;
 mod artifacts;
 mod cancel;
 mod checkpoint;
+mod disk;
 mod dispatch;
 mod drain;
 mod effects;
@@ -26,6 +27,7 @@ mod watch;
 mod workers;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use factory_domain::LeaseTerms;
 use tokio::sync::{Mutex, Notify};
@@ -34,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 pub use artifacts::{ArtifactContent, ArtifactName};
 pub use checkpoint::OpenCheckpoint;
+pub use disk::{Change, Room};
 pub use drain::Drain;
 pub use error::{Error, FieldViolation};
 pub use fleet::{Outbox, ToWorker};
@@ -53,6 +56,7 @@ use crate::clock::Clock;
 use crate::logs::LogStore;
 use crate::store::Store;
 use alarm::Alarm;
+use disk::Disk;
 use fleet::Fleet;
 use log_fences::LogFences;
 
@@ -68,6 +72,9 @@ pub struct App {
     pub(crate) fences: LogFences,
     /// There may be something to lease, or someone to lease it to.
     pub(crate) schedule: Notify,
+    /// A heartbeat was answered though the leases could not be extended: see `App::heartbeat`.
+    pub(crate) owed: AtomicBool,
+    pub(crate) disk: Disk,
     /// When the store next has something due.
     pub(crate) due: Alarm,
     /// Held while the store and the fleet learn of a drain, so that both learn the same last.
@@ -96,6 +103,8 @@ impl App {
             fleet: Fleet::default(),
             fences: LogFences::default(),
             schedule: Notify::new(),
+            owed: AtomicBool::new(false),
+            disk: Disk::default(),
             due: Alarm::default(),
             drains: Mutex::default(),
             stopping,

@@ -41,6 +41,11 @@ impl App {
         Ok(workers)
     }
 
+    /// What is to be said of the coordinator's own disk, if anything is.
+    pub fn disk_warning(&self) -> Option<String> {
+        self.disk.low().map(|room| room.to_string())
+    }
+
     /// Finds a worker by name, id, or an unambiguous beginning of either.
     pub async fn worker(&self, name: &str) -> Result<WorkerDetail, Error> {
         let worker = self.find_worker(name).await?;

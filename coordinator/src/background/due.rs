@@ -2,6 +2,7 @@
 //! given up for lost, parked tasks that wake.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::AFTER_FAILURE;
@@ -11,10 +12,19 @@ use crate::app::{App, Error};
 const TICK: Duration = Duration::from_secs(30);
 
 pub async fn run(app: Arc<App>) {
+    let mut failing = false;
     loop {
         let mut again = TICK;
-        if let Err(error) = apply(&app).await {
-            tracing::error!(error = %anyhow::Error::new(error), "could not apply what is due");
+        let applied = apply(&app).await;
+        let failed_before = std::mem::replace(&mut failing, applied.is_err());
+        if let Err(error) = applied {
+            let error = anyhow::Error::new(error);
+            // Once a spell: it is tried again every second.
+            if failed_before {
+                tracing::debug!(%error, "what is due still waits");
+            } else {
+                tracing::error!(%error, "could not apply what is due");
+            }
             again = AFTER_FAILURE;
         }
         if !wait(&app, again).await {
@@ -25,6 +35,13 @@ pub async fn run(app: Arc<App>) {
 
 async fn apply(app: &App) -> Result<(), Error> {
     app.due.clear();
+    // Before anything is taken for lost: workers were told that they may go on.
+    if app.owed.swap(false, Ordering::SeqCst)
+        && let Err(error) = app.store.grant_full_term(app.clock.now()).await
+    {
+        app.owed.store(true, Ordering::SeqCst);
+        return Err(error.into());
+    }
     for applied in app.store.apply_due(app.clock.now()).await? {
         app.settle(&applied);
     }

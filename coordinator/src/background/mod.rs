@@ -4,6 +4,7 @@
 //! and may be run at any time without harm. Each runs when poked and on a timer,
 //! so that a lost poke costs time and nothing else, and ends on the app's token.
 
+pub mod disk;
 pub mod dispatch;
 pub mod due;
 pub mod retention;

@@ -19,7 +19,8 @@ impl FleetService for Fleet {
         _: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
         let workers = self.0.workers().await?.into_iter().map(view::worker).collect();
-        Ok(Response::new(v1::ListWorkersResponse { workers }))
+        let disk_warning = self.0.disk_warning().unwrap_or_default();
+        Ok(Response::new(v1::ListWorkersResponse { workers, disk_warning }))
     }
 
     async fn get_worker(

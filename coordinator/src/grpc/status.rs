@@ -78,7 +78,7 @@ fn code_of(error: &Error) -> Code {
         Error::Silent(_) => Code::DeadlineExceeded,
         Error::SessionOver => Code::Aborted,
         Error::Stopping | Error::Store(StoreError::Closed) => Code::Unavailable,
-        Error::Store(StoreError::Full(_)) => Code::ResourceExhausted,
+        Error::Store(StoreError::Full { .. }) => Code::ResourceExhausted,
         Error::Store(_) => Code::Internal,
         Error::Logs(LogError::Full { .. }) => Code::ResourceExhausted,
         Error::Logs(LogError::NotConsecutive { .. } | LogError::TooLong { .. }) => Code::InvalidArgument,

@@ -8,6 +8,7 @@
 pub mod instance_lock;
 pub mod sqlite;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -176,8 +177,12 @@ pub trait Store: Send + Sync + 'static {
 /// Cloneable, since one failed commit is the answer to every write that shared it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    #[error("the disk of the factory's root is full; free some space and try again")]
-    Full(#[source] Arc<sqlx::Error>),
+    #[error("the disk is full: no room for {}; free some space and try again", database.display())]
+    Full {
+        database: Arc<Path>,
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
     #[error("the database cannot be written")]
     ReadOnly(#[source] Arc<sqlx::Error>),
     #[error("the database failed")]

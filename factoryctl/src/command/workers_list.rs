@@ -10,7 +10,8 @@ use crate::render::{Console, plain, table, units};
 pub async fn run(connection: &Connection, console: Console) -> Result<Exit, CommandError> {
     let client = &connection.client;
     let request = client.request(v1::ListWorkersRequest {});
-    let workers = client.fleet().list_workers(request).await?.into_inner().workers;
+    let reply = client.fleet().list_workers(request).await?.into_inner();
+    let workers = reply.workers;
     if !console.for_people() {
         console.values(&workers.iter().map(WorkerView::from).collect::<Vec<_>>())?;
     } else if workers.is_empty() {
@@ -20,6 +21,9 @@ pub async fn run(connection: &Connection, console: Console) -> Result<Exit, Comm
         for worker in workers.iter().filter(|worker| worker.connected) {
             remark(console, worker);
         }
+    }
+    if !reply.disk_warning.is_empty() {
+        console.note(plain::line(&reply.disk_warning));
     }
     Ok(Exit::Done)
 }

@@ -110,6 +110,11 @@ impl Coordinator {
         &self.setup.root
     }
 
+    /// The root from outside, also where it is mounted for this coordinator alone.
+    pub fn root_seen_from_here(&self) -> PathBuf {
+        self.daemon.sees(&self.setup.root)
+    }
+
     pub fn log(&self) -> String {
         self.daemon.log()
     }

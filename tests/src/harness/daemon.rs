@@ -116,6 +116,16 @@ impl Daemon {
         }
     }
 
+    /// A path as the daemon sees it, whose mounts may be its own.
+    ///
+    /// # Panics
+    /// When it has been reaped.
+    pub fn sees(&self, path: &Path) -> PathBuf {
+        let pid = self.child.id().expect("a running daemon");
+        let relative = path.strip_prefix("/").expect("an absolute path");
+        PathBuf::from(format!("/proc/{pid}/root")).join(relative)
+    }
+
     /// `None` once it has been reaped.
     fn pid(&self) -> Option<Pid> {
         self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw)

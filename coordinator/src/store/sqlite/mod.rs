@@ -24,6 +24,7 @@ mod submit;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factory_domain::{AttemptId, Because, Checkpoint, Event, TaskId, Timestamp, WorkerId};
@@ -32,6 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::error::Failure;
 use self::job::{Calls, Job, Verb};
 pub use self::open::OpenError;
 use self::writer::Writer;
@@ -45,6 +47,7 @@ use super::{
 /// One database file, opened by one process: hold an
 /// [`InstanceLock`](super::instance_lock::InstanceLock) on its directory first.
 pub struct SqliteStore {
+    path: Arc<Path>,
     queue: mpsc::Sender<Box<dyn Job>>,
     readers: SqlitePool,
     feed: watch::Receiver<u64>,
@@ -64,14 +67,15 @@ impl SqliteStore {
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(Writer::new(connection, rules, publish).serve(waiting, closing.clone()));
         tasks.close();
-        Ok(Self { queue, readers, feed, closing, tasks })
+        Ok(Self { path: path.into(), queue, readers, feed, closing, tasks })
     }
 
     /// Hands a verb to the writer and waits for its commit.
     async fn write<V: Verb>(&self, verb: V) -> Result<V::Output, V::Error> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Box::new(Calls::of(verb, reply))).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let answer = answer.await.map_err(|_| StoreError::Closed)?;
+        answer.map_err(|error| error.of_database(&self.path))
     }
 }
 

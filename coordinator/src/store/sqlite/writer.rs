@@ -33,11 +33,13 @@ pub(super) struct Writer {
     feed: watch::Sender<u64>,
     /// Something was committed since the last checkpoint.
     dirty: bool,
+    /// The last commit found no room, which has been said.
+    full: bool,
 }
 
 impl Writer {
     pub(super) fn new(connection: SqliteConnection, rules: Rules, feed: watch::Sender<u64>) -> Self {
-        Self { connection, placements: Placements::default(), rules, feed, dirty: false }
+        Self { connection, placements: Placements::default(), rules, feed, dirty: false, full: false }
     }
 
     /// Serves until `closing`, then finishes what it was given, checkpoints and lets go of the database.
@@ -70,12 +72,22 @@ impl Writer {
         match &committed {
             Ok(cursor) => {
                 self.dirty = true;
+                // An empty commit needs no room, and says nothing of it.
+                if self.full && *cursor != *self.feed.borrow() {
+                    self.full = false;
+                    tracing::info!("commits find room again");
+                }
                 self.feed.send_if_modified(|last| std::mem::replace(last, *cursor) != *cursor);
             }
             Err(error) => {
                 let cause: &(dyn Error + Send + Sync + 'static) = error;
                 let writes: usize = group.iter().map(|job| job.calls()).sum();
-                tracing::error!(error = cause as &dyn Error, writes, "a commit failed");
+                let is_full = matches!(error, StoreError::Full { .. });
+                if std::mem::replace(&mut self.full, is_full) && is_full {
+                    tracing::debug!(error = cause as &dyn Error, writes, "a commit failed again");
+                } else {
+                    tracing::error!(error = cause as &dyn Error, writes, "a commit failed");
+                }
                 self.roll_back().await;
             }
         }
@@ -228,10 +240,10 @@ mod tests {
         let (large, second) = queued(submit("large".repeat(200_000)));
         writer.commit_group(&mut vec![small, large]).await;
         let full = second.await.expect("answered");
-        assert!(matches!(full, Err(SubmitError::Store(StoreError::Full(_)))), "{full:?}");
+        assert!(matches!(full, Err(SubmitError::Store(StoreError::Full { .. }))), "{full:?}");
         let kept = match first.await.expect("answered") {
             Ok(_) => 1,
-            Err(SubmitError::Store(StoreError::Full(_))) => 0,
+            Err(SubmitError::Store(StoreError::Full { .. })) => 0,
             other => panic!("{other:?}"),
         };
         assert_eq!(read::live_count(&readers).await.expect("counted"), kept);
