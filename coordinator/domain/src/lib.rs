@@ -6,6 +6,7 @@
 //! done about a decision goes out as [`Effect`]s. The store applies a decision
 //! in one transaction; the coordinator acts on the effects after the commit.
 
+pub mod affinity;
 pub mod agent;
 pub mod attempt;
 pub mod checkpoint;
@@ -23,6 +24,7 @@ pub mod task;
 pub mod time;
 pub mod transition;
 
+pub use affinity::Preference;
 pub use agent::AgentKind;
 pub use attempt::{AttemptState, Commit, Delivery, DiffStat, Report, Usage};
 pub use checkpoint::{Checkpoint, Snapshot};

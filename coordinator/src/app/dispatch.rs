@@ -45,6 +45,7 @@ impl App {
             session: opening.session,
             capacity: opening.capacity.clone(),
             except: opening.except.clone(),
+            left_to: opening.left_to.clone(),
             attempt_ids: (0..opening.capacity.free_slots)
                 .map(|_| AttemptId::from_uuid(Uuid::now_v7()))
                 .collect(),

@@ -17,6 +17,9 @@ impl App {
             "task moved"
         );
         self.fences.forget(applied.task);
+        if let Some(preference) = applied.prefers {
+            self.fleet.keep_for(preference);
+        }
         for effect in &applied.effects {
             match effect {
                 Effect::Schedule => self.schedule.notify_one(),

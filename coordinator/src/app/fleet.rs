@@ -3,10 +3,13 @@
 //! Nothing here is durable, and nothing durable hangs on it: a session that
 //! closes ends no lease, it only stops offers.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use factory_domain::{AgentKind, AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
+use kept::Kept;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -50,12 +53,15 @@ pub struct Opening {
     pub capacity: Capacity,
     /// Tasks it declined lately.
     pub except: Vec<TaskId>,
+    /// Others that could take something now, and are left the tasks that prefer them.
+    pub left_to: Vec<(WorkerId, Capacity)>,
 }
 
 impl Opening {
     /// Whether whatever suits `other` would suit this one as well.
-    fn covers(&self, other: &Connected) -> bool {
-        other.capacity.agents.is_subset(&self.capacity.agents)
+    fn covers(&self, worker: WorkerId, other: &Connected) -> bool {
+        self.left_to.iter().all(|(left_to, _)| *left_to != worker)
+            && other.capacity.agents.is_subset(&self.capacity.agents)
             && other.capacity.labels.missing_from(&self.capacity.labels).next().is_none()
             && self.except.iter().all(|task| other.cool_downs.contains_key(task))
     }
@@ -69,6 +75,7 @@ pub struct Fleet {
 #[derive(Debug, Default)]
 struct Inner {
     seats: HashMap<WorkerId, Connected>,
+    kept: Kept,
     streams: u64,
 }
 
@@ -114,6 +121,11 @@ impl Connected {
         Capacity { free_slots: self.free(), draining: self.is_draining(), ..self.capacity.clone() }
     }
 
+    /// Whether it would take something now.
+    fn takes(&self) -> bool {
+        self.free() > 0 && !self.is_draining()
+    }
+
     fn is_draining(&self) -> bool {
         self.draining || self.stopping
     }
@@ -124,6 +136,7 @@ impl Connected {
             session: self.session,
             capacity: self.capacity(),
             except: self.cool_downs.keys().copied().collect(),
+            left_to: Vec::new(),
         }
     }
 
@@ -263,11 +276,15 @@ impl Fleet {
     /// Passed over is who could only find what one of `found_nothing` would have found.
     pub fn round(&self, found_nothing: &[Opening], now: Timestamp) -> Vec<Opening> {
         let mut inner = self.lock();
+        inner.kept.forget_past(now);
+        let able = inner.kept.able(&inner.seats);
+        let found_nothing: Vec<_> =
+            found_nothing.iter().filter(|opening| opening.leaves_it_to(&able)).collect();
         let mut openings = Vec::new();
         for (worker, connected) in &mut inner.seats {
             connected.forget_past(now);
-            let takes = connected.free() > 0 && !connected.is_draining();
-            let open = takes && !found_nothing.iter().any(|other| other.covers(connected));
+            let covered = || found_nothing.iter().any(|other| other.covers(*worker, connected));
+            let open = connected.takes() && !covered();
             if open {
                 openings.push(connected.opening(*worker));
             }
@@ -280,18 +297,17 @@ impl Fleet {
         openings.retain(|opening| opening.capacity.free_slots > level);
         for opening in &mut openings {
             opening.capacity.free_slots -= level;
+            let others = able.iter().filter(|(worker, _)| *worker != opening.seat.worker);
+            opening.left_to = others.cloned().collect();
         }
         openings
     }
 
-    /// When the next cool-down ends.
-    pub fn next_cool_down(&self) -> Option<Timestamp> {
-        self.lock()
-            .seats
-            .values()
-            .flat_map(|connected| connected.cool_downs.values())
-            .map(|cool_down| cool_down.until)
-            .min()
+    /// When someone may next take what it may not now: a cool-down ends, or a task is kept no longer.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        let inner = self.lock();
+        let cool_downs = inner.seats.values().flat_map(|connected| connected.cool_downs.values());
+        cool_downs.map(|cool_down| cool_down.until).chain(inner.kept.next_end()).min()
     }
 
     /// What one of them said, where every worker that suits a task has declined it lately.

@@ -50,12 +50,20 @@ impl App {
         &self,
         tasks: impl IntoIterator<Item = &'a TaskEntry>,
     ) -> Vec<Option<String>> {
-        let fleet = self.fleet.capacities();
+        let (fleet, now) = (self.fleet.capacities(), self.clock.now());
         tasks
             .into_iter()
             .map(|task| match task.state {
                 TaskState::Queued => {
                     let requirements = task.spec.requirements();
+                    let kept = task.prefers.and_then(|preference| {
+                        let name = self.fleet.keeper(preference, &requirements, now)?;
+                        let seconds = preference.until.since(now).as_secs() + 1;
+                        Some(format!("worker {name}, where its work is, for {seconds}s at most"))
+                    });
+                    if kept.is_some() {
+                        return kept;
+                    }
                     match requirements.obstacle(&fleet) {
                         Some(obstacle) => Some(match self.fleet.why_unusable(requirements.agent) {
                             Some(why) => format!("{obstacle}; {why}"),

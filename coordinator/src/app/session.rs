@@ -85,6 +85,8 @@ impl App {
 
     pub fn close_session(&self, session: &OpenSession) {
         self.fleet.disconnect(session.seat);
+        // What was kept for it is for others now.
+        self.schedule.notify_one();
         tracing::info!(worker = %session.seat.worker, "session closed; its leases go on");
     }
 

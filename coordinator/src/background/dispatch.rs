@@ -13,8 +13,8 @@ pub async fn run(app: Arc<App>) {
     loop {
         let pause = match app.dispatch().await {
             Ok(()) => {
-                let cool_down = app.fleet.next_cool_down().map(|time| time.since(app.clock.now()));
-                cool_down.map_or(TICK, |left| left.min(TICK))
+                let change = app.fleet.next_change().map(|time| time.since(app.clock.now()));
+                change.map_or(TICK, |left| left.min(TICK))
             }
             Err(error) => {
                 tracing::error!(error = %anyhow::Error::new(error), "could not offer tasks to workers");

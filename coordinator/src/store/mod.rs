@@ -14,8 +14,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use factory_domain::{
     AgentKind, AttemptId, AttemptState, Backoff, Because, Capacity, Checkpoint, Continuation, Effect, Event,
-    Labels, LeaseTerms, Left, Rejected, Report, SessionId, Tally, TaskId, TaskSpec, TaskState, Timestamp,
-    WorkerId,
+    Labels, LeaseTerms, Left, Preference, Rejected, Report, SessionId, Tally, TaskId, TaskSpec, TaskState,
+    Timestamp, WorkerId,
 };
 use tokio::sync::watch;
 
@@ -257,6 +257,8 @@ pub struct Applied {
     pub event: Event,
     pub state: TaskState,
     pub effects: Vec<Effect>,
+    /// The task is queued, and kept for this worker.
+    pub prefers: Option<Preference>,
 }
 
 #[derive(Debug, Clone)]
@@ -266,6 +268,8 @@ pub struct Claim {
     pub capacity: Capacity,
     /// Tasks this worker declined lately.
     pub except: Vec<TaskId>,
+    /// Others that could take something now: a task that prefers one of them is left to it.
+    pub left_to: Vec<(WorkerId, Capacity)>,
     /// Fresh ids, one for each free slot.
     pub attempt_ids: Vec<AttemptId>,
 }
@@ -391,6 +395,8 @@ pub struct TaskEntry {
     pub spec: TaskSpec,
     pub state: TaskState,
     pub tally: Tally,
+    /// While it is queued: the worker it is kept for, where that one can take it.
+    pub prefers: Option<Preference>,
     /// Name of the worker that holds or held the deciding attempt.
     pub worker_name: Option<String>,
     pub submitted_at: Timestamp,

@@ -1,5 +1,6 @@
 //! The coordinator over a real socket, with the Rust client and a worker driven by hand.
 
+mod affinity;
 mod artifacts;
 mod auth;
 mod checkpoint;

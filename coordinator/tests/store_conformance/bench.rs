@@ -97,6 +97,7 @@ impl Worker {
                 draining: false,
             },
             except: Vec::new(),
+            left_to: Vec::new(),
             attempt_ids: (0..slots).map(|_| AttemptId::from_uuid(Uuid::now_v7())).collect(),
         }
     }

@@ -1,5 +1,6 @@
 //! One suite for every store: a function a rule, each given a store that is open and empty.
 
+mod affinity;
 mod bench;
 mod checkpoint;
 mod continuation;
@@ -75,6 +76,9 @@ holds_over_sqlite! {
         a_drain_with_a_deadline_is_set_anew_and_ends_with_the_drain,
         nobody_drains_a_stranger,
         what_a_worker_holds_is_told_with_its_tasks;
+    affinity:
+        a_task_tried_again_is_left_to_the_worker_where_its_work_is,
+        a_worker_that_is_not_there_keeps_no_task_waiting;
     checkpoint:
         the_newest_checkpoint_of_an_attempt_counts,
         a_checkpoint_stands_on_files_that_are_here,

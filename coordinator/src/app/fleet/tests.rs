@@ -1,4 +1,4 @@
-use factory_domain::Labels;
+use factory_domain::{Labels, Preference};
 use uuid::Uuid;
 
 use super::*;
@@ -121,4 +121,43 @@ fn a_stream_that_was_replaced_empties_no_seat() {
     assert!(fleet.is_connected(entry.id) && fleet.round(&[], NOW).is_empty());
     fleet.disconnect(new);
     assert!(!fleet.is_connected(entry.id));
+}
+
+#[test]
+fn what_is_kept_for_a_worker_is_left_to_it_while_it_could_take_it() {
+    let fleet = Fleet::default();
+    let home = seat(&fleet, &[AgentKind::Claude], 1);
+    let other = seat(&fleet, &[AgentKind::Claude], 4);
+    let until = Timestamp::from_millis(15);
+    fleet.keep_for(Preference { worker: home.worker, until });
+    assert_eq!(fleet.next_change(), Some(until));
+    let left_to = |round: &[Opening]| round[0].left_to.iter().map(|(worker, _)| *worker).collect::<Vec<_>>();
+    let nothing_but_that = fleet.round(&[], NOW);
+    assert_eq!((nothing_but_that[0].seat, left_to(&nothing_but_that)), (other, vec![home.worker]));
+    assert_eq!(
+        shares(&fleet.round(&nothing_but_that, NOW)),
+        [(home, 1)],
+        "it could find what the other left"
+    );
+
+    // Full, it keeps nothing: the other looks again.
+    fleet.set_credits(home, 0, false);
+    let again = fleet.round(&nothing_but_that, NOW);
+    assert_eq!((again[0].seat, left_to(&again)), (other, vec![]));
+    fleet.set_credits(home, 1, false);
+    assert!(left_to(&fleet.round(&[], until)).is_empty(), "its time is over");
+    assert_eq!(fleet.next_change(), None);
+}
+
+#[test]
+fn who_a_task_is_kept_for_is_named() {
+    let fleet = Fleet::default();
+    let home = seat(&fleet, &[AgentKind::Claude], 1);
+    let kept = Preference { worker: home.worker, until: Timestamp::from_millis(15) };
+    let needs = |agent| Requirements { agent, labels: Labels::default() };
+    assert_eq!(fleet.keeper(kept, &needs(AgentKind::Claude), NOW).as_deref(), Some("w"));
+    assert_eq!(fleet.keeper(kept, &needs(AgentKind::Command), NOW), None);
+    assert_eq!(fleet.keeper(kept, &needs(AgentKind::Claude), kept.until), None);
+    fleet.disconnect(home);
+    assert_eq!(fleet.keeper(kept, &needs(AgentKind::Claude), NOW), None);
 }

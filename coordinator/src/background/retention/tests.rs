@@ -110,6 +110,7 @@ impl Bed {
                 draining: false,
             },
             except: Vec::new(),
+            left_to: Vec::new(),
             attempt_ids: vec![AttemptId::from_uuid(Uuid::now_v7())],
         };
         let claimed = self.app.store.claim(claim, now).await.expect("claimed").remove(0);

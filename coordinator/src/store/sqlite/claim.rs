@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use factory_domain::{
-    AttemptId, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, continuation, schedule,
+    AttemptId, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, WorkerId, continuation,
+    schedule,
 };
+use serde::Serialize;
 
 use super::job::{Tx, Verb};
 use super::moves::{self, Loaded, Move};
@@ -48,6 +50,14 @@ impl Verb for ClaimTasks {
     }
 }
 
+/// A class of tasks that the worker can take.
+#[derive(Serialize)]
+struct ClassMet {
+    id: i64,
+    /// Others that can, too, and take those that prefer them.
+    left_to: Vec<WorkerId>,
+}
+
 impl ClaimTasks {
     fn slots(&self) -> usize {
         self.claim
@@ -66,7 +76,8 @@ impl ClaimTasks {
         for (id, requirements) in classes {
             let requirements: Requirements = rows::from_json(&requirements, "requirements")?;
             if requirements.met_by(&self.claim.capacity) {
-                met.push(id);
+                let able = self.claim.left_to.iter().filter(|(_, other)| requirements.met_by(other));
+                met.push(ClassMet { id, left_to: able.map(|(worker, _)| *worker).collect() });
             }
         }
         if met.is_empty() {
@@ -76,6 +87,7 @@ impl ClaimTasks {
             .bind(to_json(&met))
             .bind(to_json(&self.claim.except))
             .bind(i64::try_from(self.slots()).unwrap_or(i64::MAX))
+            .bind(self.now.as_millis())
             .fetch_all(&mut *tx.connection)
             .await?;
         candidates.sort_by_key(|&(_, number, priority)| schedule::rank(priority, number.unsigned_abs()));

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 
 use factory_domain::{
-    AttemptId, AttemptState, Continuation, Decision, Event, Rejected, RetryPolicy, Standing, TaskId,
-    TaskState, Timestamp, WorkerId, transition,
+    AttemptId, AttemptState, Continuation, Decision, Event, Preference, Rejected, RetryPolicy, Standing,
+    TaskId, TaskState, Timestamp, WorkerId, affinity, transition,
 };
 use serde::Serialize;
 
@@ -22,6 +22,8 @@ use crate::store::{Applied, StoreError};
 pub(super) struct Loaded {
     pub task: TaskId,
     pub standing: Standing,
+    /// Where the work of its last attempt lies, if there is any.
+    prefer_worker: Option<WorkerId>,
     attempt: Option<(AttemptId, AttemptState)>,
 }
 
@@ -29,6 +31,7 @@ pub(super) struct Loaded {
 struct StandingRow {
     id: Vec<u8>,
     max_attempts: u32,
+    prefer_worker: Option<Vec<u8>>,
     #[sqlx(flatten)]
     columns: StateColumns,
 }
@@ -48,7 +51,8 @@ pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<Ta
         let standing = Standing { state: row.columns.read()?, tally: row.columns.tally(), policy };
         let id = row.columns.attempt_id.as_deref().map(rows::attempt_id).transpose()?;
         let attempt = id.zip(row.columns.attempt_state()?);
-        loaded.insert(task, Loaded { task, standing, attempt });
+        let prefer_worker = row.prefer_worker.as_deref().map(rows::worker_id).transpose()?;
+        loaded.insert(task, Loaded { task, standing, prefer_worker, attempt });
     }
     Ok(loaded)
 }
@@ -118,7 +122,7 @@ pub(super) async fn write(
     }
     run(tx, statements::MOVE_TASKS, &tasks, now).await?;
     append(tx, &events, now).await?;
-    Ok(moves.into_iter().map(Move::applied).collect())
+    Ok(moves.into_iter().map(|one| one.applied(now)).collect())
 }
 
 /// Appends to the feed.
@@ -244,6 +248,8 @@ struct TaskMoved {
     agent_failures: u32,
     infrastructure_failures: u32,
     usage_limits: u32,
+    prefer_worker: Option<WorkerId>,
+    prefer_until: Option<Timestamp>,
     because_due: bool,
 }
 
@@ -257,6 +263,11 @@ impl TaskMoved {
         let failure = match state {
             TaskState::Failed { failure, .. } => Some(to_json(failure)),
             _ => None,
+        };
+        let kept = one.preference(now);
+        let prefer_worker = match state {
+            TaskState::Parked { .. } => affinity::preferred(&one.from.standing.state, &one.event),
+            _ => kept.map(|kept| kept.worker),
         };
         Self {
             id: one.from.task,
@@ -272,6 +283,8 @@ impl TaskMoved {
             agent_failures: tally.agent_failures,
             infrastructure_failures: tally.infrastructure_failures,
             usage_limits: tally.usage_limits,
+            prefer_worker,
+            prefer_until: kept.map(|kept| kept.until),
             because_due: one.because_due,
         }
     }
@@ -312,8 +325,17 @@ impl EventAdded {
 }
 
 impl Move {
-    fn applied(self) -> Applied {
+    /// A task that wakes is kept for the worker where its work is. Nothing else that befalls a task
+    /// leaves it kept: whoever declines it, or lets its offer lapse, has had its turn.
+    fn preference(&self, now: Timestamp) -> Option<Preference> {
+        let woken = matches!(self.event, Event::Woken);
+        let worker = self.from.prefer_worker.filter(|_| woken)?;
+        Some(Preference { worker, until: now.after(affinity::KEPT_FOR) })
+    }
+
+    fn applied(self, now: Timestamp) -> Applied {
+        let prefers = self.preference(now);
         let Decision { state, effects, .. } = self.decision;
-        Applied { task: self.from.task, event: self.event, state, effects }
+        Applied { task: self.from.task, event: self.event, state, effects, prefers }
     }
 }

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use factory_domain::{
-    AttemptId, AttemptState, Contact, Continuation, Event, Failure, Lease, Outcome, ParkReason, Report,
-    ReturnReason, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    AttemptId, AttemptState, Contact, Continuation, Event, Failure, Lease, Outcome, ParkReason, Preference,
+    Report, ReturnReason, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
 };
 use serde::de::DeserializeOwned;
 
@@ -132,6 +132,8 @@ pub(super) struct TaskRow {
     prompt: String,
     #[sqlx(flatten)]
     state: StateColumns,
+    prefer_worker: Option<Vec<u8>>,
+    prefer_until: Option<i64>,
     worker_name: Option<String>,
     submitted_at: i64,
     updated_at: i64,
@@ -143,7 +145,14 @@ pub(super) struct TaskRow {
 
 impl TaskRow {
     pub(super) fn read(self) -> Result<TaskEntry, StoreError> {
+        let prefers = match self.prefer_worker.as_deref().zip(self.prefer_until) {
+            Some((worker, until)) => {
+                Some(Preference { worker: worker_id(worker)?, until: Timestamp::from_millis(until) })
+            }
+            None => None,
+        };
         Ok(TaskEntry {
+            prefers,
             id: task_id(&self.id)?,
             number: unsigned(self.number)?,
             spec: spec(&self.spec, self.prompt)?,

@@ -20,7 +20,7 @@ macro_rules! task_columns {
     () => {
         "t.id, t.number, t.spec, t.state, t.attempt_id, t.wake_at, t.parked_because, t.failure,
          t.attempts, t.agent_failures, t.infrastructure_failures, t.usage_limits,
-         t.submitted_at, t.updated_at, t.ended_at, t.retry_of,
+         t.prefer_worker, t.prefer_until, t.submitted_at, t.updated_at, t.ended_at, t.retry_of,
          (SELECT r.id FROM tasks r WHERE r.retry_of = t.id ORDER BY r.number DESC LIMIT 1) AS retried_as,
          a.worker_id, a.state AS attempt_state, a.unreachable_since, a.report, w.name AS worker_name"
     };
@@ -112,7 +112,7 @@ statements! {
     STANDINGS =
         "SELECT t.id, t.number, t.spec ->> '$.max_attempts' AS max_attempts, t.state, t.attempt_id, t.wake_at,
                 t.parked_because, t.failure, t.attempts, t.agent_failures, t.infrastructure_failures,
-                t.usage_limits,
+                t.usage_limits, t.prefer_worker,
                 a.worker_id, a.state AS attempt_state, a.unreachable_since
          FROM json_each(?1) AS wanted
          CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
@@ -143,7 +143,9 @@ statements! {
              failure = m.value ->> '$.failure', ended_at = m.value ->> '$.ended_at',
              attempts = m.value ->> '$.attempts', agent_failures = m.value ->> '$.agent_failures',
              infrastructure_failures = m.value ->> '$.infrastructure_failures',
-             usage_limits = m.value ->> '$.usage_limits', updated_at = ?2
+             usage_limits = m.value ->> '$.usage_limits',
+             prefer_worker = unhex(m.value ->> '$.prefer_worker', '-'),
+             prefer_until = m.value ->> '$.prefer_until', updated_at = ?2
          FROM json_each(?1) AS m
          WHERE tasks.id = unhex(m.value ->> '$.id', '-')
            AND tasks.state = m.value ->> '$.from'
@@ -158,8 +160,10 @@ statements! {
         "SELECT t.id, t.number, t.priority
          FROM json_each(?1) AS class CROSS JOIN tasks t ON t.number IN (
              SELECT q.number FROM tasks q
-             WHERE q.placement_id = class.value AND q.state = 'queued'
+             WHERE q.placement_id = class.value ->> '$.id' AND q.state = 'queued'
                AND q.id NOT IN (SELECT unhex(e.value, '-') FROM json_each(?2) AS e)
+               AND (q.prefer_until IS NULL OR q.prefer_until <= ?4 OR q.prefer_worker NOT IN (
+                   SELECT unhex(k.value, '-') FROM json_each(class.value, '$.left_to') AS k))
              ORDER BY q.priority DESC, q.number LIMIT ?3)";
     /// Attempts that started an agent, of tasks that have no live one. The word of the start may have
     /// been lost, or overtaken by the report: a conversation and a checkpoint tell of it as well.
