@@ -250,7 +250,10 @@ Examples:
   factoryctl result 42
   factoryctl result 42 --files                     list the files of a task without a repository
   factoryctl result 42 --files --output ./fetched  and fetch them
-  factoryctl result 42 --bundle work.bundle        the commits, where the origin did not take them")]
+  factoryctl result 42 --bundle work.bundle        the commits, where the origin did not take them
+
+Ends with 1 where the task failed or was cancelled. Files, bundles and the patch of `diff` are fetched of any
+task: there 0 says that they were.")]
 pub struct ResultArgs {
     /// A task's number, its id or the beginning of its id
     pub task: String,

@@ -1,4 +1,7 @@
 //! `result`: the agent's closing words, the files it left, its commits as a bundle.
+//!
+//! The words end as the task did. Files and bundles, as the patch of `diff`, are fetched: that they
+//! are there is all their exit code says, whatever became of the task.
 
 use std::path::Path;
 
@@ -22,8 +25,17 @@ pub async fn run(connection: &Connection, console: Console, args: ResultArgs) ->
         files(connection, console, &task, &attempts, args.output.as_deref()).await?;
     } else {
         words(console, &task)?;
+        return Ok(ended(task.state()));
     }
     Ok(Exit::Done)
+}
+
+/// How a task's end is told in an exit code.
+fn ended(state: v1::TaskState) -> Exit {
+    match state {
+        v1::TaskState::Failed | v1::TaskState::Cancelled => Exit::Failed,
+        _ => Exit::Done,
+    }
 }
 
 #[derive(Serialize)]
@@ -36,9 +48,7 @@ struct Words<'a> {
 fn words(console: Console, task: &v1::Task) -> Result<(), CommandError> {
     let state = task.state().name();
     let Some(report) = &task.report else {
-        let (number, done) = (task.number, task.state().is_terminal());
-        let why = if done { "and its worker reported nothing" } else { "and has no result yet" };
-        return Err(CommandError::NotFound(format!("task {number} is {state} {why}")));
+        return without_report(console, task);
     };
     if !console.for_people() {
         return console.value(&Words { task: task.number, state, report: ReportView::from(report) });
@@ -51,6 +61,20 @@ fn words(console: Console, task: &v1::Task) -> Result<(), CommandError> {
         return Ok(());
     }
     console.foreign_text(&report.result_text)
+}
+
+/// A task that was lost with its worker has a reason all the same, and one that never ran an end.
+fn without_report(console: Console, task: &v1::Task) -> Result<(), CommandError> {
+    let (number, state) = (task.number, task.state());
+    if !state.is_terminal() {
+        let state = state.name();
+        return Err(CommandError::NotFound(format!("task {number} is {state} and has no result yet")));
+    }
+    console.note(format_args!("task {number} is {}, and its worker reported nothing", state.name()));
+    if let Some(failure) = &task.failure {
+        console.note(format_args!("{}: {}", plain::line(&failure.reason), plain::text(&failure.message)));
+    }
+    Ok(())
 }
 
 async fn files(

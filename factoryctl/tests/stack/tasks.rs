@@ -62,6 +62,15 @@ fn a_failure_ends_with_1_and_a_retry_is_a_new_task() {
     assert_eq!(failed.status.code(), Some(1));
     let shown = text(&failed.stdout);
     assert!(shown.contains("agent_error") && shown.contains("factoryctl retry 1"), "{shown}");
+    let result = factory.run(&["result", "1"]);
+    assert_eq!(result.status.code(), Some(1), "as the task ended");
+    let said = text(&result.stderr);
+    assert!(said.contains("agent_error: ") && said.contains("on purpose"), "{said}");
+    let result = factory.run(&["result", "1", "-o", "json"]);
+    assert_eq!(result.status.code(), Some(1));
+    let value: serde_json::Value = serde_json::from_slice(&result.stdout).expect("JSON");
+    assert_eq!(value["state"], "failed");
+    assert_eq!(factory.run(&["diff", "1"]).status.code(), Some(0), "there is no change, which is an answer");
     let retried = factory.run(&["retry", "1", "--watch"]);
     assert_eq!(retried.status.code(), Some(1), "it fails again");
     assert_eq!(factory.status("2")["retry_of"], factory.status("1")["id"]);
@@ -76,6 +85,13 @@ fn a_cancelled_task_is_ended_and_cannot_be_cancelled_again() {
     assert_eq!(cancelled.status.code(), Some(0), "{}", text(&cancelled.stderr));
     assert_eq!(text(&cancelled.stdout), format!("{number} cancelled\n"));
     assert_eq!(factory.run(&["cancel", &number]).status.code(), Some(5));
+    assert_eq!(factory.run(&["result", &number]).status.code(), Some(1));
+    let never_run = factory.submit("say hi", &["--no-repo", "--label", "gpu=yes"]);
+    assert_eq!(factory.run(&["result", &never_run]).status.code(), Some(3), "it has not ended");
+    factory.run(&["cancel", &never_run, "--wait"]);
+    let result = factory.run(&["result", &never_run]);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(text(&result.stderr).contains("cancelled"), "{}", text(&result.stderr));
     assert_eq!(factory.run(&["watch", &number]).status.code(), Some(1));
     assert_eq!(factory.run(&["cancel", "99"]).status.code(), Some(3));
 }
