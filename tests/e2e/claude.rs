@@ -261,6 +261,20 @@ async fn a_task_that_the_api_failed_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_uses_more_tokens_than_its_task_has_is_ended() {
+    let Some(mut fixture) = Fixture::start().await else { return };
+    let endless = Turn::tool("Bash", json!({ "command": "sleep 600", "timeout": 600_000 }));
+    fixture.api.script("spendthrift", Script::new().turn(endless));
+    let spec = TaskSpec { budget_tokens: Some(1), ..fixture.spec("spendthrift: go on and on") };
+    let submitted = task::submit_one(&fixture.client, spec).await;
+    let end = fixture.feed.wait_for_end(&submitted.id).await;
+    let failure = end.failure.expect("a failure");
+    assert_eq!((end.state, failure.reason.as_str()), (TaskState::Failed.into(), "budget"));
+    assert!(failure.message.contains("more than its budget of 1; raise --budget-tokens"), "{failure:?}");
+    assert!(processes::of_attempt(&end.attempt_id).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_in_the_middle_of_a_long_tool_leaves_no_process() {
     let Some(mut fixture) = Fixture::start().await else { return };
     let mut bell = Bell::new(&fixture.host, "tool-runs");

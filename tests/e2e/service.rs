@@ -5,8 +5,9 @@
 use std::path::Path;
 
 use factory_proto::client::Client;
-use factory_proto::v1::{Submitted, TaskSpec, TaskState};
+use factory_proto::v1::{Event, Submitted, TaskSpec, TaskState};
 use factory_tests::harness::coordinator::Coordinator;
+use factory_tests::harness::ctl::Ctl;
 use factory_tests::harness::feed::Feed;
 use factory_tests::harness::host::Host;
 use factory_tests::harness::pipes::{Bell, Turnstile};
@@ -37,13 +38,16 @@ async fn submit(client: &Client, bell: &Bell, turnstile: &Turnstile) -> Submitte
     task::submit_one(client, spec).await
 }
 
-/// The agent's own process.
-async fn agent(client: &Client, task: &str) -> i32 {
+/// The process id of a task's agent, as its shim wrote it down.
+async fn agent(client: &Client, worker: &Worker, task: &str) -> i64 {
     let attempt = task::get(client, task).await.task.expect("a task").attempt_id;
-    let agents = processes::of_attempt(&attempt).into_iter();
-    let agents: Vec<_> = agents.filter(|process| process.command.contains("scripted-agent")).collect();
-    let [agent] = agents.as_slice() else { panic!("not one agent: {agents:?}") };
-    agent.pid
+    let shim = worker.root().join("spool").join(&attempt).join("shim.json");
+    let shim: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(shim).expect("a shim")).expect("JSON");
+    let pid = shim["agent"]["pid"].as_i64().expect("an agent");
+    let alive = processes::of_attempt(&attempt);
+    assert!(alive.iter().any(|process| i64::from(process.pid) == pid), "{pid} is not in {alive:?}");
+    pid
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,20 +61,51 @@ async fn a_restart_of_the_service_ends_no_agent() {
     let (mut bell, turnstile) = (Bell::new(&host, "bell"), Turnstile::new(&host, "turnstile"));
     let submitted = submit(&client, &bell, &turnstile).await;
     bell.rung(1).await;
-    let pid = agent(&client, &submitted.id).await;
+    // The bell may have rung before the shim wrote down whom it had started.
+    feed.wait_for("the start", |event| event.kind == "started").await;
+    let pid = agent(&client, &worker, &submitted.id).await;
 
     for _ in 0..2 {
         worker.signal(restart);
         assert!(worker.ended().await.success());
         worker.start_again().await;
-        assert_eq!(agent(&client, &submitted.id).await, pid, "the same process goes on");
+        assert_eq!(agent(&client, &worker, &submitted.id).await, pid, "the same process goes on");
     }
     turnstile.let_through(1);
     let end = feed.wait_for_end(&submitted.id).await;
     assert_eq!((end.state(), end.attempt_number), (TaskState::Succeeded, 1), "{}", feed.story());
     assert_eq!(task::report(&client, &submitted.id).await.result_text, "All is done.");
-    let ends = feed.seen().into_iter().filter(|event| event.kind == "ended").count();
+    let ends = feed.seen().iter().filter(|event| event.kind == "ended").count();
     assert_eq!(ends, 1, "{}", feed.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_with_a_deadline_gives_what_still_runs_to_another_worker() {
+    let host = Host::new();
+    let coordinator = Coordinator::start(&host).await;
+    let _drained = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 1)).await;
+    let client = coordinator.client().await;
+    let mut feed = Feed::from_start(&client).await;
+    let (mut bell, turnstile) = (Bell::new(&host, "bell"), Turnstile::new(&host, "turnstile"));
+    let submitted = submit(&client, &bell, &turnstile).await;
+    bell.rung(1).await;
+
+    let _other = Worker::start(&host, &coordinator, WorkerSetup::named("bellows", 1)).await;
+    let ctl = Ctl::new(&host, &coordinator);
+    let drain = ctl.run(["workers", "drain", "anvil", "--hand-over-after", "1s"]).await;
+    assert_eq!(drain.code, Some(0), "{}", drain.stderr);
+    let started = |event: &Event| event.kind == "started" && event.attempt_number == 2;
+    feed.wait_for("the second start", started).await;
+    turnstile.let_through(1);
+    let end = feed.wait_for_end(&submitted.id).await;
+    assert_eq!(
+        (end.state(), end.worker_name.as_str()),
+        (TaskState::Succeeded, "bellows"),
+        "{}",
+        feed.story()
+    );
+    let found = task::get(&client, &submitted.id).await.task.expect("a task");
+    assert_eq!((found.agent_failures, found.infrastructure_failures), (0, 0), "{}", feed.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,14 +119,14 @@ async fn a_stopped_service_hands_its_work_over_at_no_cost_to_the_task() {
     let (mut bell, turnstile) = (Bell::new(&host, "bell"), Turnstile::new(&host, "turnstile"));
     let submitted = submit(&client, &bell, &turnstile).await;
     bell.rung(1).await;
-    let pid = agent(&client, &submitted.id).await;
 
     let _other = Worker::start(&host, &coordinator, WorkerSetup::named("bellows", 1)).await;
     stopped.signal(stop);
     stopped.signal(Signal::INT);
     assert!(stopped.ended().await.success());
-    bell.rung(1).await;
-    assert_ne!(agent(&client, &submitted.id).await, pid);
+    // It goes on where it was: the bell does not ring again.
+    let started = |event: &Event| event.kind == "started" && event.attempt_number == 2;
+    feed.wait_for("the second start", started).await;
     turnstile.let_through(1);
     let end = feed.wait_for_end(&submitted.id).await;
     assert_eq!((end.state(), end.attempt_number), (TaskState::Succeeded, 2), "{}", feed.story());
