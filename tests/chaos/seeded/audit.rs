@@ -18,7 +18,7 @@ use super::fleet::{Endured, Fleet};
 use super::notes::{Note, overlaps};
 use super::observer::Observer;
 use super::replay::replay;
-use super::workload::{Job, Workload, numbers};
+use super::workload::{Job, Workload, numbers, to_print};
 
 /// How long it may take, once the faults have stopped, until another task ends.
 const RUN_OUT: Duration = Duration::from_secs(120);
@@ -81,7 +81,7 @@ impl Harm {
             Self::LiveTwice => "run twice at once, by the feed",
             Self::ResultTwice => "results accepted twice",
             Self::LogLine => "logs with lines lost or doubled",
-            Self::WorkLost => "commits lost",
+            Self::WorkLost => "commits or steps lost, or doubled",
             Self::RanOn => "agents alive after their end",
             Self::Process => "processes left",
             Self::Leftover => "worktrees and spools left",
@@ -163,7 +163,7 @@ pub async fn look(
     let left = processes::of_folder(host.path());
     found.add(Harm::Process, left.into_iter().map(|process| format!("{process:?}")));
     for member in &fleet.workers {
-        look_at_disk(&member.worker.root(), &mut found);
+        look_at_disk(&member.worker.seen_root(), &mut found);
     }
     found.story = story(&events);
     found
@@ -245,7 +245,7 @@ async fn look_at_task(
     }
     look_at_logs(client, &got, job, found).await;
     if job.commits && state == TaskState::Succeeded {
-        found.add(Harm::WorkLost, lost_work(&got, workload));
+        found.add(Harm::WorkLost, lost_work(&got, job, workload));
     }
 }
 
@@ -257,7 +257,8 @@ async fn look_at_logs(client: &Client, got: &GetResponse, job: &Job, found: &mut
         let printed = numbers(&log);
         found.log_lines += printed.len();
         let whole = attempt.state == "succeeded";
-        let expected = if whole { job.lines } else { u32::try_from(printed.len()).unwrap_or(u32::MAX) };
+        let expected =
+            if whole { to_print(&log, job) } else { u32::try_from(printed.len()).unwrap_or(u32::MAX) };
         let in_order = log.iter().zip(0..).all(|(record, offset)| record.offset == offset);
         if !in_order || printed.iter().copied().ne(1..=expected) {
             let what = format!(
@@ -274,8 +275,9 @@ async fn look_at_logs(client: &Client, got: &GetResponse, job: &Job, found: &mut
     }
 }
 
-/// The branch that a success says it delivered is in the origin, with its commit.
-fn lost_work(got: &GetResponse, workload: &Workload) -> Option<String> {
+/// The branch that a success says it delivered is in the origin, with its commit, and that has every
+/// step of the task once, though several attempts may have taken them.
+fn lost_work(got: &GetResponse, job: &Job, workload: &Workload) -> Option<String> {
     let task = got.task.as_ref()?;
     let number = task.number;
     let Some(report) = &task.report else { return Some(format!("task {number} has no report")) };
@@ -285,7 +287,15 @@ fn lost_work(got: &GetResponse, workload: &Workload) -> Option<String> {
     };
     let refs = workload.origin.git(["for-each-ref", "--format=%(objectname) %(refname:short)"]);
     let wanted = format!("{} {}", commit.id, report.branch);
-    (!refs.lines().any(|line| line == wanted)).then(|| format!("task {number}: no {wanted} in the origin"))
+    if !refs.lines().any(|line| line == wanted) {
+        return Some(format!("task {number}: no {wanted} in the origin"));
+    }
+    if job.steps == 0 {
+        return None;
+    }
+    let progress = workload.origin.file(&report.branch, "progress.txt");
+    let steps = (1..=job.steps).map(|step| format!("step-{step}"));
+    (!progress.lines().eq(steps)).then(|| format!("task {number}: {} steps became {progress:?}", job.steps))
 }
 
 /// An agent whose attempt was ended, or given up for lost, is dead by then: it notes nothing down any more.

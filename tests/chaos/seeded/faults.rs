@@ -9,6 +9,7 @@ use fastrand::Rng;
 pub enum Kind {
     CoordinatorKilled,
     CoordinatorStopped,
+    CoordinatorDiskFull,
     WorkerKilled,
     /// Again while it takes up what the kill before left.
     WorkerKilledTwice,
@@ -16,6 +17,7 @@ pub enum Kind {
     WorkerStopped,
     WorkerDrained,
     WorkerFrozen,
+    WorkerDiskFull,
     /// The daemon and all that runs there.
     HostKilled,
     ConnectionsCut,
@@ -33,6 +35,8 @@ impl fmt::Display for Kind {
         f.pad(match self {
             Self::CoordinatorKilled => "coordinator killed",
             Self::CoordinatorStopped => "coordinator stopped",
+            Self::CoordinatorDiskFull => "coordinator's disk full",
+            Self::WorkerDiskFull => "worker's disk full",
             Self::WorkerKilled => "worker killed",
             Self::WorkerKilledTwice => "worker killed, and while it starts",
             Self::WorkerStopped => "worker stopped, work handed over",
@@ -69,7 +73,12 @@ pub struct Schedule {
 
 impl Schedule {
     pub fn of_coordinator(seed: u64) -> Self {
-        Self::new(seed, 0, &[Kind::CoordinatorKilled, Kind::CoordinatorStopped], 9000)
+        Self::new(
+            seed,
+            0,
+            &[Kind::CoordinatorKilled, Kind::CoordinatorStopped, Kind::CoordinatorDiskFull],
+            7000,
+        )
     }
 
     /// Shims are struck in turn with their daemon: with both gone or frozen at once nobody is left on
@@ -81,6 +90,7 @@ impl Schedule {
             Kind::WorkerStopped,
             Kind::WorkerDrained,
             Kind::WorkerFrozen,
+            Kind::WorkerDiskFull,
             Kind::HostKilled,
             Kind::ConnectionsCut,
             Kind::NetworkStalled,
@@ -116,6 +126,7 @@ impl Schedule {
             }
             // From the start of the new process on.
             Kind::WorkerKilledTwice => rng.u64(10..400),
+            Kind::CoordinatorDiskFull | Kind::WorkerDiskFull => rng.u64(200..4000),
             Kind::AnswersLost => rng.u64(50..1000),
             Kind::WorkerDrained => rng.u64(0..2000),
             // Around the lease's end, its loss, and past both.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use factory_proto::v1::Submitted;
 use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup};
+use factory_tests::harness::disks::Disks;
 use factory_tests::harness::host::Host;
 use factory_tests::harness::worker::{Worker, WorkerSetup};
 use futures_util::future::join_all;
@@ -34,8 +35,13 @@ max_infrastructure_failures = 100
 ";
 const KILL_GRACE: &str = "kill_grace_ms = 300\n";
 
+/// Of the coordinator's disk, and of the first worker's.
+const DISK: &str = "64m";
+
 pub struct Fleet {
     seed: u64,
+    /// Where mounting is permitted: what the coordinator and the first worker have their roots on.
+    disks: Option<Disks>,
     pub coordinator: Coordinator,
     pub workers: Vec<Member>,
 }
@@ -44,6 +50,8 @@ pub struct Fleet {
 pub struct Member {
     pub worker: Worker,
     pub proxy: Proxy,
+    /// What its root is on, where that is not the machine's own.
+    pub disks: Option<Disks>,
 }
 
 pub struct Endured {
@@ -51,9 +59,15 @@ pub struct Endured {
     pub faults: BTreeMap<Kind, u32>,
 }
 
+fn name_of(worker: u64) -> String {
+    format!("worker-{worker}")
+}
+
 impl Fleet {
     pub async fn start(host: &Host, seed: u64) -> Self {
         let setup = CoordinatorSetup { config: TERMS.to_owned(), ..CoordinatorSetup::new(host) };
+        let disks = Disks::at(&[&setup.root, &host.path().join(name_of(1))], DISK).await;
+        let setup = CoordinatorSetup { disks: disks.clone(), ..setup };
         let coordinator = Coordinator::try_start(host, setup).await.expect("the coordinator starts");
         let config = host.path().join("worker.toml");
         std::fs::write(&config, KILL_GRACE).expect("a configuration file");
@@ -61,16 +75,18 @@ impl Fleet {
             coordinator.url().trim_start_matches("http://").parse().expect("an address");
         let members = (1..=WORKERS).map(async |index| {
             let proxy = Proxy::before(address).await;
-            let name = format!("worker-{index}");
+            let name = name_of(index);
             let setup = WorkerSetup::named(&name, SLOTS)
                 // By which everything on its host is known.
                 .pass("CHAOS_HOST", host.path().join(&name).display().to_string())
+                .on(disks.clone().filter(|_| index == 1))
                 .env("FACTORY_CONFIG", config.as_os_str())
                 .env("FACTORY_URL", proxy.url());
-            Member { worker: Worker::start(host, &coordinator, setup).await, proxy }
+            let disks = setup.disks.clone();
+            Member { worker: Worker::start(host, &coordinator, setup).await, proxy, disks }
         });
         let workers = join_all(members).await;
-        Self { seed, coordinator, workers }
+        Self { seed, disks, coordinator, workers }
     }
 
     /// Submits the tasks and does the faults, for so long. Everything is up and connected after it.
@@ -78,8 +94,12 @@ impl Fleet {
         let until = Instant::now() + span;
         let config = self.coordinator.client_config();
         let seed = self.seed;
-        let of_coordinator =
-            strikes::on_coordinator(&mut self.coordinator, Schedule::of_coordinator(seed), until);
+        let of_coordinator = strikes::on_coordinator(
+            &mut self.coordinator,
+            self.disks.as_ref(),
+            Schedule::of_coordinator(seed),
+            until,
+        );
         let of_workers = self.workers.iter_mut().zip(0..).map(|(member, index)| {
             strikes::on_worker(member, &config, Schedule::of_worker(seed, index), until)
         });

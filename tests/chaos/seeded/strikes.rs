@@ -5,6 +5,7 @@ use std::path::Path;
 use factory_proto::client::ClientConfig;
 use factory_proto::v1::{DrainWorkerRequest, ResumeWorkerRequest};
 use factory_tests::harness::coordinator::Coordinator;
+use factory_tests::harness::disks::Disks;
 use factory_tests::harness::host::Host;
 use factory_tests::harness::processes::{self, Process};
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,6 +23,7 @@ async fn comes(pause: Duration, until: Instant) -> bool {
 
 pub async fn on_coordinator(
     coordinator: &mut Coordinator,
+    disks: Option<&Disks>,
     mut schedule: Schedule,
     until: Instant,
 ) -> Vec<Kind> {
@@ -31,11 +33,18 @@ pub async fn on_coordinator(
         if !comes(fault.pause, until).await {
             return done;
         }
-        if fault.kind == Kind::CoordinatorStopped {
-            let ended = coordinator.terminate().await;
-            assert!(ended.success(), "the coordinator ends well: {ended}");
-        } else {
-            coordinator.kill9().await;
+        match fault.kind {
+            Kind::CoordinatorDiskFull => {
+                if fill(disks, coordinator.root(), fault.lasts).await {
+                    done.push(fault.kind);
+                }
+                continue;
+            }
+            Kind::CoordinatorStopped => {
+                let ended = coordinator.terminate().await;
+                assert!(ended.success(), "the coordinator ends well: {ended}");
+            }
+            _ => coordinator.kill9().await,
         }
         sleep(fault.lasts).await;
         coordinator.start_again().await;
@@ -64,6 +73,7 @@ pub async fn on_worker(
                 let (shims, _) = processes::of_attempts_in(&member.worker.root());
                 on_process(schedule.choose(shims), fault).await
             }
+            Kind::WorkerDiskFull => fill(member.disks.as_ref(), &member.worker.root(), fault.lasts).await,
             Kind::WorkerDrained => {
                 drain_and_resume(member, coordinator, fault.lasts).await;
                 true
@@ -77,6 +87,14 @@ pub async fn on_worker(
             done.push(fault.kind);
         }
     }
+}
+
+/// Leaves nothing free on a small disk for a while, where there is one.
+async fn fill(disks: Option<&Disks>, folder: &Path, lasts: Duration) -> bool {
+    let Some(filled) = disks.and_then(|disks| disks.fill(folder).ok()) else { return false };
+    sleep(lasts).await;
+    drop(filled);
+    true
 }
 
 async fn on_network(member: &Member, fault: Fault) {

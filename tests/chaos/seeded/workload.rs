@@ -36,6 +36,8 @@ pub struct Job {
     pub lines: u32,
     /// It works in the repository and leaves a commit there.
     pub commits: bool,
+    /// Lines that `progress.txt` has in that commit, one for each step, whoever took it; 0: there is none.
+    pub steps: u32,
     /// It fails on every run.
     pub hopeless: bool,
     /// Someone asks for its end, sooner or later.
@@ -112,35 +114,38 @@ fn job(rng: &mut Rng, host: &Host, origin: &Origin, notes: &Notes, index: usize)
     let commits = rng.u8(..3) == 0;
     let hopeless = rng.u8(..20) == 0;
     let unwanted = rng.u8(..12) == 0;
+    let mut steps = 0;
     let spec = if rng.u8(..3) == 0 {
-        scripted(rng, notes, lines, commits, hopeless)
+        steps = rng.u32(1..8);
+        scripted(rng, notes, lines, steps, commits, hopeless)
     } else {
         Script { rng, lines, commits, hopeless, notes, failed: &host.path().join("failed") }.spec()
     };
     let repo = if commits { origin.source() } else { String::new() };
     let max_attempts = Some(if hopeless { 2 } else { TRIES });
     let spec = TaskSpec { title: format!("Task {index}"), repo, max_attempts, ..spec };
-    Job { spec, lines, commits, hopeless, unwanted }
+    Job { spec, lines, commits, steps, hopeless, unwanted }
 }
 
 /// For the built-in agent.
-fn scripted(rng: &mut Rng, notes: &Notes, lines: u32, commits: bool, hopeless: bool) -> TaskSpec {
+fn scripted(rng: &mut Rng, notes: &Notes, lines: u32, steps: u32, commits: bool, hopeless: bool) -> TaskSpec {
     let note = |what: &str| format!("run sh {} {what}", notes.script().display());
-    let mut steps = vec![note("begin"), format!("lines {lines}")];
+    let mut text = vec![note("begin"), format!("lines {lines}")];
     if rng.u8(..6) == 0 {
-        steps.push("limit-once 1".to_owned());
+        text.push("limit-once 1".to_owned());
     }
-    for step in 1..=rng.u32(1..8) {
-        steps.extend([format!("sleep {}", rng.u32(20..600)), note(&format!("step-{step}"))]);
+    for step in 1..=steps {
+        let append = format!("append progress.txt step-{step}");
+        text.extend([format!("sleep {}", rng.u32(20..600)), append, note(&format!("step-{step}"))]);
     }
     if rng.bool() {
-        steps.push("orphan".to_owned());
+        text.push("orphan".to_owned());
     }
     if commits {
-        steps.extend(["write work.txt done".to_owned(), "commit Work".to_owned()]);
+        text.extend(["write work.txt done".to_owned(), "commit Work".to_owned()]);
     }
-    steps.push(if hopeless { "fail as it was told" } else { "say done" }.to_owned());
-    TaskSpec { agent: "scripted".to_owned(), prompt: steps.join("\n"), ..TaskSpec::default() }
+    text.push(if hopeless { "fail as it was told" } else { "say done" }.to_owned());
+    TaskSpec { agent: "scripted".to_owned(), prompt: text.join("\n"), ..TaskSpec::default() }
 }
 
 /// For `/bin/sh`.
@@ -175,7 +180,9 @@ impl Script<'_> {
         }
         text += "done\n";
         if commits {
-            text += "echo done > work.txt\ngit add work.txt\ngit commit --quiet --message Work\n";
+            // Its disk may be full.
+            text +=
+                "echo done > work.txt && git add work.txt && git commit --quiet --message Work || exit 5\n";
         }
         text += "note end";
         if hopeless {
@@ -189,6 +196,17 @@ impl Script<'_> {
 pub fn numbers(records: &[LogRecord]) -> Vec<u32> {
     let printed = records.iter().filter(|record| record.stream() == LogStream::Stdout);
     printed.filter_map(|record| number(&String::from_utf8_lossy(&record.data))).collect()
+}
+
+/// How many lines an attempt of the job prints that comes to its end: none where it was resumed after
+/// that step of its script, the second one.
+pub fn to_print(records: &[LogRecord], job: &Job) -> u32 {
+    let resumed = records.iter().find_map(|record| {
+        let text = String::from_utf8_lossy(&record.data);
+        let (done, _) = text.split_once("I go on after ")?.1.split_once(" of ")?;
+        done.parse::<u32>().ok()
+    });
+    if resumed.is_some_and(|done| done >= 2) { 0 } else { job.lines }
 }
 
 /// `line 3 of 40`, bare or within an event of the scripted agent's.

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use factory_proto::client::{Client, ClientConfig};
 
 use super::daemon::{Daemon, NotReady, Program};
+use super::disks::Disks;
 use super::host::Host;
 use super::{binaries, mounts, soon};
 
@@ -50,6 +51,8 @@ pub struct CoordinatorSetup {
     pub token: Option<String>,
     /// Options of a tmpfs to put at its root, such as `ro` or `size=64k`.
     pub mount: Option<String>,
+    /// Where its root is on a small disk.
+    pub disks: Option<Disks>,
 }
 
 impl CoordinatorSetup {
@@ -60,6 +63,7 @@ impl CoordinatorSetup {
             config: SOON.to_owned(),
             token: None,
             mount: None,
+            disks: None,
         }
     }
 
@@ -78,9 +82,10 @@ impl CoordinatorSetup {
             environment,
             log: host.path().join("coordinator.log"),
         };
-        match &self.mount {
-            Some(options) => mounts::with_tmpfs(program, &self.root, options),
-            None => program,
+        match (&self.mount, &self.disks) {
+            (Some(options), _) => mounts::with_tmpfs(program, &self.root, options),
+            (None, Some(disks)) => disks.enter(program),
+            (None, None) => program,
         }
     }
 }

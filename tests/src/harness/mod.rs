@@ -8,6 +8,7 @@ pub mod claude;
 pub mod coordinator;
 pub mod ctl;
 pub mod daemon;
+pub mod disks;
 pub mod feed;
 pub mod host;
 pub mod mounts;

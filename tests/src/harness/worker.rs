@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use super::binaries;
 use super::coordinator::Coordinator;
 use super::daemon::{Daemon, NotReady, Program};
+use super::disks::Disks;
 use super::host::Host;
 use super::processes;
 
@@ -32,6 +33,8 @@ pub struct WorkerSetup {
     pub environment: Vec<(String, OsString)>,
     /// Further flags, as they are.
     pub flags: Vec<String>,
+    /// Where its root is on a small disk.
+    pub disks: Option<Disks>,
 }
 
 impl WorkerSetup {
@@ -44,6 +47,7 @@ impl WorkerSetup {
             passed: Vec::new(),
             environment: Vec::new(),
             flags: Vec::new(),
+            disks: None,
         }
     }
 
@@ -59,6 +63,11 @@ impl WorkerSetup {
 
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn on(mut self, disks: Option<Disks>) -> Self {
+        self.disks = disks;
         self
     }
 
@@ -93,11 +102,15 @@ impl WorkerSetup {
         for (name, value) in &self.environment {
             environment.insert(name.into(), value.clone());
         }
-        Program {
+        let program = Program {
             path: binaries::path("factory-worker"),
             args,
             environment,
             log: host.path().join(format!("{}.log", self.name)),
+        };
+        match &self.disks {
+            Some(disks) => disks.enter(program),
+            None => program,
         }
     }
 }
@@ -123,6 +136,11 @@ impl Worker {
 
     pub fn root(&self) -> PathBuf {
         self.setup.root(&self.host)
+    }
+
+    /// Its root as the test sees it, though it be on a disk of its own.
+    pub fn seen_root(&self) -> PathBuf {
+        self.setup.disks.as_ref().map_or_else(|| self.root(), |disks| disks.seen(&self.root()))
     }
 
     /// Where an attempt's worktree is, while it is.
