@@ -13,6 +13,8 @@ pub enum Kind {
     WorkerKilled,
     /// Again while it takes up what the kill before left.
     WorkerKilledTwice,
+    /// As an upgrade does it: its agents go on without it.
+    WorkerDetached,
     /// By two signals: what runs is handed over.
     WorkerStopped,
     WorkerDrained,
@@ -39,6 +41,7 @@ impl fmt::Display for Kind {
             Self::WorkerDiskFull => "worker's disk full",
             Self::WorkerKilled => "worker killed",
             Self::WorkerKilledTwice => "worker killed, and while it starts",
+            Self::WorkerDetached => "worker detached",
             Self::WorkerStopped => "worker stopped, work handed over",
             Self::WorkerDrained => "worker drained and resumed",
             Self::WorkerFrozen => "worker frozen",
@@ -87,6 +90,7 @@ impl Schedule {
         let kinds = &[
             Kind::WorkerKilled,
             Kind::WorkerKilledTwice,
+            Kind::WorkerDetached,
             Kind::WorkerStopped,
             Kind::WorkerDrained,
             Kind::WorkerFrozen,
@@ -121,9 +125,11 @@ impl Schedule {
         let pause = rng.u64(self.calm_ms / 5..self.calm_ms);
         let kind = self.kinds[rng.usize(..self.kinds.len())];
         let lasts = match kind {
-            Kind::CoordinatorKilled | Kind::CoordinatorStopped | Kind::WorkerKilled | Kind::HostKilled => {
-                rng.u64(0..1500)
-            }
+            Kind::CoordinatorKilled
+            | Kind::CoordinatorStopped
+            | Kind::WorkerKilled
+            | Kind::WorkerDetached
+            | Kind::HostKilled => rng.u64(0..1500),
             // From the start of the new process on.
             Kind::WorkerKilledTwice => rng.u64(10..400),
             Kind::CoordinatorDiskFull | Kind::WorkerDiskFull => rng.u64(200..4000),

@@ -33,7 +33,7 @@ base_ms = 20
 cap_ms = 100
 max_infrastructure_failures = 100
 ";
-const KILL_GRACE: &str = "kill_grace_ms = 300\n";
+const WORKER: &str = "kill_grace_ms = 300\ncheckpoint_interval_ms = 500\n";
 
 /// Of the coordinator's disk, and of the first worker's.
 const DISK: &str = "64m";
@@ -70,7 +70,7 @@ impl Fleet {
         let setup = CoordinatorSetup { disks: disks.clone(), ..setup };
         let coordinator = Coordinator::try_start(host, setup).await.expect("the coordinator starts");
         let config = host.path().join("worker.toml");
-        std::fs::write(&config, KILL_GRACE).expect("a configuration file");
+        std::fs::write(&config, WORKER).expect("a configuration file");
         let address: SocketAddr =
             coordinator.url().trim_start_matches("http://").parse().expect("an address");
         let members = (1..=WORKERS).map(async |index| {

@@ -126,6 +126,11 @@ async fn on_daemon(member: &mut Member, fault: Fault) {
             worker.kill_host().await;
             sleep(fault.lasts).await;
         }
+        Kind::WorkerDetached => {
+            worker.signal(Signal::HUP);
+            worker.ended().await;
+            sleep(fault.lasts).await;
+        }
         Kind::WorkerStopped => {
             // The second signal does not wait for the agents.
             worker.signal(Signal::TERM);
