@@ -1,6 +1,7 @@
 //! What is killed loses nothing and runs nothing twice.
 
 mod coordinator;
+mod network;
 mod seeded;
 mod storm;
 mod worker;

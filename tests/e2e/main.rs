@@ -4,6 +4,7 @@ mod alone;
 mod bad_input;
 mod claude;
 mod drain;
+mod endings;
 mod fleet;
 mod full_disk;
 mod limits;

@@ -18,7 +18,7 @@ mod faults;
 mod fleet;
 mod notes;
 mod observer;
-mod proxy;
+pub mod proxy;
 mod replay;
 mod strikes;
 mod table;
