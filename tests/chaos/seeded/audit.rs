@@ -1,7 +1,7 @@
 //! After a storm: everything is let run out, and what was promised is looked for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use factory_domain::{Backoff, RetryPolicy};
@@ -33,6 +33,8 @@ pub struct Found {
     attempts: usize,
     lost_attempts: usize,
     log_lines: usize,
+    /// Workspaces of ended attempts.
+    kept: usize,
     /// At all processes.
     looks: u64,
     /// That agents wrote about themselves.
@@ -95,7 +97,7 @@ impl Found {
         self.harm.values().all(Vec::is_empty)
     }
 
-    pub fn happened(&self) -> [(&'static str, usize); 10] {
+    pub fn happened(&self) -> [(&'static str, usize); 11] {
         let small = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         [
             ("submitted", self.submitted),
@@ -105,6 +107,7 @@ impl Found {
             ("attempts", self.attempts),
             ("attempts given up for lost", self.lost_attempts),
             ("log lines read back", self.log_lines),
+            ("workspaces kept, as the policy says", self.kept),
             ("looks at all processes", small(self.looks)),
             ("notes of agents about themselves", self.notes),
             ("seconds after the last fault", small(self.run_out.as_secs())),
@@ -130,7 +133,7 @@ impl Found {
 
 pub async fn look(
     host: &Host,
-    mut fleet: Fleet,
+    fleet: &mut Fleet,
     observer: Observer,
     workload: &Workload,
     endured: &Endured,
@@ -313,15 +316,21 @@ fn ran_on(events: &[Event], notes: &[Note]) -> Vec<String> {
     late.collect()
 }
 
+/// Nothing is left of an attempt, unless its workspace is kept: for a next attempt that there was not, or
+/// because its work could not be saved when its disk was full. Those the worker has written down.
 fn look_at_disk(root: &Path, found: &mut Found) {
+    let kept: Vec<PathBuf> = entries(&root.join("kept"));
+    found.kept += kept.iter().filter(|path| path.join("kept.json").exists()).count();
     let mut folders = vec![root.join("workspaces"), root.join("spool")];
     folders.extend(entries(&root.join("repos")).into_iter().map(|cache| cache.join("worktrees")));
-    for folder in folders {
-        found.add(Harm::Leftover, entries(&folder).iter().map(|path| path.display().to_string()));
-    }
+    let left = folders.iter().flat_map(|folder| entries(folder));
+    let left = left.filter(|path| !kept.iter().any(|kept| kept.file_name() == path.file_name()));
+    let half_removed = kept.iter().filter(|path| !path.join("kept.json").exists()).cloned();
+    let left: Vec<PathBuf> = left.chain(half_removed).collect();
+    found.add(Harm::Leftover, left.iter().map(|path| path.display().to_string()));
 }
 
-fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
+fn entries(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use factory_proto::v1::Submitted;
@@ -69,6 +70,7 @@ impl Fleet {
         let disks = Disks::at(&[&setup.root, &host.path().join(name_of(1))], DISK).await;
         let setup = CoordinatorSetup { disks: disks.clone(), ..setup };
         let coordinator = Coordinator::try_start(host, setup).await.expect("the coordinator starts");
+        std::fs::create_dir(host.path().join("disks")).expect("a folder");
         let config = host.path().join("worker.toml");
         std::fs::write(&config, WORKER).expect("a configuration file");
         let address: SocketAddr =
@@ -87,6 +89,16 @@ impl Fleet {
         });
         let workers = join_all(members).await;
         Self { seed, disks, coordinator, workers }
+    }
+
+    /// Copies what is on the small disks to where it outlives them, for people to look at.
+    pub fn keep_disks(&self, host: &Host) {
+        let Some(disks) = &self.disks else { return };
+        for folder in [self.coordinator.root(), &self.workers[0].worker.root()] {
+            let copied =
+                Command::new("cp").arg("-a").arg(disks.seen(folder)).arg(host.path().join("disks")).status();
+            println!("{} copied: {copied:?}", folder.display());
+        }
     }
 
     /// Submits the tasks and does the faults, for so long. Everything is up and connected after it.

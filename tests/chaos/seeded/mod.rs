@@ -75,10 +75,11 @@ async fn blow(storm: Storm) {
     let mut fleet = Fleet::start(&host, seed).await;
     let observer = Observer::of(host.path());
     let endured = fleet.endure(&host, &workload, faults_for).await;
-    let found = audit::look(&host, fleet, observer, &workload, &endured).await;
+    let found = audit::look(&host, &mut fleet, observer, &workload, &endured).await;
     println!("{}", table::of(&endured, &found));
     if !found.is_clean() {
         println!("{}", found.details());
+        fleet.keep_disks(&host);
         println!("what is left of it: {}", host.keep().display());
         panic!("the storm of seed {seed} did harm; again: {repeat}");
     }
