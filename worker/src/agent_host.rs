@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::attempt::assignment::Assignment;
 use crate::attempt::{Attempt, Cause, Order};
+use crate::blocking;
 use crate::config::WorkerConfig;
 use crate::crew::Crew;
 use crate::drain::Drain;
@@ -128,8 +129,7 @@ impl Shared {
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> io::Result<()> {
         let host = Arc::clone(self);
-        let accepting = tokio::task::spawn_blocking(move || Attempt::accept(&host, assignment, orders));
-        let attempt = accepting.await.map_err(io::Error::other)??;
+        let attempt = blocking::run(move || Attempt::accept(&host, assignment, orders)).await?;
         // The host takes no more only while it stops, when the attempt stays on disk as it is.
         let _ = self.begun.send(attempt);
         Ok(())

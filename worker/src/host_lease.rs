@@ -192,7 +192,11 @@ fn decode(text: &[u8]) -> Option<BootTime> {
     (encode(deadline).as_bytes() == text).then_some(deadline)
 }
 
-fn read(path: &Path) -> io::Result<BootTime> {
+/// The deadline that the lease's file holds.
+///
+/// # Errors
+/// `InvalidData` where it holds none.
+pub fn read(path: &Path) -> io::Result<BootTime> {
     let file = File::open(path)?;
     // A write may be under way; it takes less time than a second look.
     for _ in 0..3 {

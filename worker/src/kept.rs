@@ -16,6 +16,7 @@ use factory_domain::{AttemptId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::assignment::{Assignment, Place};
+use crate::blocking;
 use crate::spool::{SpoolDir, write_atomically};
 use crate::{repo, workspace};
 
@@ -259,7 +260,7 @@ impl Doomed {
     /// Removes the workspace, then what is known of it, so that a crash in between loses nothing but
     /// time. `workspaces` is where those are that an attempt was still making.
     pub async fn remove(self, repos: &repo::Cache, workspaces: &Path) -> io::Result<()> {
-        let assignment = match tokio::fs::read(self.path.join("assignment.json")).await {
+        let assignment = match blocking::read(self.path.join("assignment.json")).await {
             Ok(json) => Some(serde_json::from_slice::<Assignment>(&json)?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),

@@ -9,6 +9,7 @@
 mod agent_host;
 pub mod agents;
 mod attempt;
+mod blocking;
 pub mod checkpoint;
 pub mod config;
 mod crew;

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::blocking;
+
 /// Files kept of one workspace, in number and in bytes together.
 pub const MAX_FILES: usize = 200;
 pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -27,14 +29,15 @@ pub struct FileLeft {
 
 /// Makes an empty workspace.
 pub async fn create(path: &Path) -> io::Result<()> {
-    tokio::fs::create_dir_all(path).await
+    let path = path.to_owned();
+    blocking::run(move || fs::create_dir_all(path)).await
 }
 
 /// Lists the regular files in a workspace, smallest paths first, within the bounds. Symbolic links are
 /// not followed but counted as left out: they could lead anywhere on the host.
 pub async fn files_left(path: &Path) -> io::Result<FilesLeft> {
     let root = path.to_owned();
-    tokio::task::spawn_blocking(move || list(&root)).await.map_err(io::Error::other)?
+    blocking::run(move || list(&root)).await
 }
 
 fn list(root: &Path) -> io::Result<FilesLeft> {
@@ -70,7 +73,7 @@ fn list(root: &Path) -> io::Result<FilesLeft> {
 
 /// Removes a directory with all that is in it. Nothing there is no error.
 pub async fn remove(path: PathBuf) -> io::Result<()> {
-    tokio::task::spawn_blocking(move || remove_tree(&path)).await.map_err(io::Error::other)?
+    blocking::run(move || remove_tree(&path)).await
 }
 
 /// Package managers leave directories without write permission behind (Go's module cache does); those

@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use factory_domain::AttemptId;
 use factory_proto::record;
 use factory_proto::v1::LogRecord;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -272,13 +273,17 @@ impl LogStore {
         });
     }
 
-    /// Runs file work off the async threads. It is finished even if nobody waits for it any more.
+    /// Runs file work off the async threads, and where there is but one, as in a simulation, in place.
+    /// It is finished even if nobody waits for it any more.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, LogError> {
         if self.0.closing.is_cancelled() {
             return Err(LogError::Closed);
+        }
+        if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return work();
         }
         match self.0.tasks.spawn_blocking(work).await {
             Ok(done) => done,

@@ -19,6 +19,7 @@ use super::assignment::Place;
 use super::now;
 use super::run::Work;
 use crate::agents::{Agent, Job};
+use crate::blocking;
 use crate::checkpoint::{Bounds, DirectorySnapshots, LeftOut};
 use crate::git::{Git, GitError};
 use crate::outbox::{self, Enclosure, EnclosureKind, Owner};
@@ -216,11 +217,11 @@ impl Checkpoints {
     /// Copies the conversation and says what it is now. `None`: there is none yet.
     async fn copy_transcript(&self) -> io::Result<Option<String>> {
         let (agent, job, to) = (Arc::clone(&self.agent), self.job.clone(), self.transcript_path());
-        let copying = tokio::task::spawn_blocking(move || {
+        let copying = blocking::run(move || {
             let from = agent.conversations().map(|has| has.find(&job)).transpose()?.flatten();
             from.map(|from| std::fs::copy(from, &to)).transpose()
         });
-        if copying.await.map_err(io::Error::other)??.is_none() {
+        if copying.await?.is_none() {
             return Ok(None);
         }
         let (_, sha256) = outbox::measure(&self.transcript_path()).await?;
@@ -257,7 +258,6 @@ impl Checkpoints {
 
     async fn write_down(&self) -> io::Result<()> {
         let (path, json) = (known_path(&self.directory), serde_json::to_vec(&self.known)?);
-        let writing = tokio::task::spawn_blocking(move || write_atomically(&path, &json));
-        writing.await.map_err(io::Error::other)?
+        blocking::run(move || write_atomically(&path, &json)).await
     }
 }

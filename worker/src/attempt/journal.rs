@@ -7,6 +7,7 @@ use bytes::Bytes;
 use factory_proto::v1::LogStream;
 
 use super::now;
+use crate::blocking;
 use crate::spool::{RecordWriter, SpoolDir};
 
 /// The one writer of the log while no shim is. To be dropped before a shim starts.
@@ -18,8 +19,7 @@ impl Journal {
     /// Opening reads the whole log, so it is done apart from the loops.
     pub async fn open(spool: &SpoolDir) -> io::Result<Self> {
         let path = spool.records_path();
-        let opening = tokio::task::spawn_blocking(move || RecordWriter::open(&path));
-        let writer = opening.await.map_err(io::Error::other)??;
+        let writer = blocking::run(move || RecordWriter::open(&path)).await?;
         Ok(Self { writer: Mutex::new(writer) })
     }
 

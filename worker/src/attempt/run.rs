@@ -16,6 +16,7 @@ use super::machine::{Input, Machine, Step};
 use super::now;
 use crate::agent_host::Shared;
 use crate::agents::{Conclusion, Job};
+use crate::blocking;
 use crate::kept::{KeptWorkspaces, Why};
 use crate::logs::Shipment;
 use crate::outbox::{self, Enclosure, Taken};
@@ -182,7 +183,7 @@ impl Work {
     pub(super) async fn progress(&mut self, progress: Progress) -> io::Result<()> {
         self.assignment.progress = progress;
         let (assignment, spool) = (self.assignment.clone(), self.spool.clone());
-        tokio::task::spawn_blocking(move || assignment.write(&spool)).await.map_err(io::Error::other)?
+        blocking::run(move || assignment.write(&spool)).await
     }
 
     /// The log, for what the worker itself has to say. Only while no shim has it.

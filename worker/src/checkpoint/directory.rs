@@ -8,6 +8,7 @@ use super::gather::{Bounds, Gather};
 use super::restore::unpack;
 use super::snapshot::{REFS, bundle, commit, tree_of};
 use super::{RestoreError, Snapshot, Taken};
+use crate::blocking;
 use crate::environment::ATTEMPT_MARKER;
 use crate::git::{Call, Git, GitError};
 
@@ -101,7 +102,8 @@ impl DirectorySnapshots {
     }
 
     async fn initialize(&self) -> Result<(), GitError> {
-        tokio::fs::create_dir_all(&self.out).await.map_err(GitError::io("init"))?;
+        let out = self.out.clone();
+        blocking::run(move || std::fs::create_dir_all(out)).await.map_err(GitError::io("init"))?;
         let call = Call::new(["init", "--quiet", "--bare", "--template=", "--"]).arg(self.git_dir());
         self.git.in_directory(&self.out).run(call).await.map(drop)
     }

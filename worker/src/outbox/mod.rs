@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::blocking;
 use crate::spool::{SpoolDir, write_atomically};
 use crate::uplink::{Trouble, Uplink};
 
@@ -31,15 +32,15 @@ pub async fn write(
     enclosures: Vec<Enclosure>,
     checkpoint: Option<Checkpoint>,
 ) -> io::Result<()> {
-    let writing = tokio::task::spawn_blocking(move || {
+    blocking::run(move || {
         // The report last: its presence says that all is there.
         if let Some(checkpoint) = checkpoint {
             write_atomically(&checkpoint_path(&spool), &serde_json::to_vec(&checkpoint)?)?;
         }
         write_atomically(&enclosures_path(&spool), &serde_json::to_vec(&enclosures)?)?;
         write_atomically(&spool.report_path(), &v1::Report::from(report).encode_to_vec())
-    });
-    writing.await.map_err(io::Error::other)?
+    })
+    .await
 }
 
 fn enclosures_path(spool: &SpoolDir) -> PathBuf {
@@ -149,7 +150,7 @@ impl Letter {
     async fn send(&mut self, worker: WorkerId, uplink: &mut Uplink) -> Result<Taken, Trouble> {
         let client = uplink.client().await?;
         let enclosures: Vec<Enclosure> =
-            serde_json::from_slice(&tokio::fs::read(enclosures_path(&self.spool)).await?)
+            serde_json::from_slice(&blocking::read(enclosures_path(&self.spool)).await?)
                 .map_err(io::Error::from)?;
         while let Some(enclosure) = enclosures.get(self.handed_over) {
             self.owner(worker).hand_over(&client, enclosure).await?;
@@ -159,7 +160,7 @@ impl Letter {
             self.checkpoint(worker, &client).await?;
             self.checkpointed = true;
         }
-        let encoded = tokio::fs::read(self.spool.report_path()).await?;
+        let encoded = blocking::read(self.spool.report_path()).await?;
         let request = v1::ReportRequest {
             worker_id: worker.to_string(),
             task_id: self.task.to_string(),
@@ -180,7 +181,7 @@ impl Letter {
     }
 
     async fn checkpoint(&self, worker: WorkerId, client: &Client) -> Result<(), Trouble> {
-        let json = match tokio::fs::read(checkpoint_path(&self.spool)).await {
+        let json = match blocking::read(checkpoint_path(&self.spool)).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read?,
         };

@@ -1,0 +1,141 @@
+//! The coordinator's SQLite, for which simulated time stands still.
+//!
+//! SQLite works on threads of its own, in the host's time. Each verb is handed to a runtime over
+//! there, and the simulation's thread waits for the answer: in the simulated world no time passes,
+//! and nothing else happens meanwhile.
+
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+
+use async_trait::async_trait;
+use factory_coordinator::store::sqlite::{OpenError, SqliteStore};
+use factory_coordinator::store::{
+    Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
+    FeedEvent, HeldEntry, Holding, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned, Renewal, Reported,
+    ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted, TakenCheckpoint,
+    TaskEntry, WorkerEntry, WorkerRow,
+};
+use factory_domain::{AttemptId, Because, Checkpoint, Event, TaskId, Timestamp, WorkerId};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// Runs `work` in the host's own time and blocks until it is done.
+pub fn outside<T: Send + 'static>(host: &Handle, work: impl Future<Output = T> + Send + 'static) -> T {
+    let (answer, answered) = mpsc::sync_channel(1);
+    host.spawn(async move { answer.send(work.await) });
+    answered.recv().expect("work outside of simulated time panicked")
+}
+
+pub struct TimelessStore {
+    inner: Arc<SqliteStore>,
+    host: Handle,
+    /// As the inner store's, but told on the simulation's thread.
+    feed: watch::Sender<u64>,
+}
+
+impl TimelessStore {
+    pub fn open(host: Handle, path: &Path, rules: Rules) -> Result<Self, OpenError> {
+        // On a thread of its own, since this future must stay on one.
+        let opened =
+            std::thread::scope(|scope| scope.spawn(|| host.block_on(SqliteStore::open(path, rules))).join());
+        let inner = Arc::new(opened.expect("opening the database panicked")?);
+        let feed = watch::Sender::new(*inner.feed().borrow());
+        Ok(Self { inner, host, feed })
+    }
+
+    fn ask<T: Send + 'static>(&self, verb: impl Future<Output = T> + Send + 'static) -> T {
+        let answer = outside(&self.host, verb);
+        // The store tells its feed before it answers.
+        let cursor = *self.inner.feed().borrow();
+        self.feed.send_if_modified(|last| std::mem::replace(last, cursor) != cursor);
+        answer
+    }
+}
+
+impl Drop for TimelessStore {
+    /// As when the coordinator's process ends: the next one finds the file idle.
+    fn drop(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        self.ask(async move { inner.close().await });
+    }
+}
+
+/// The trait, each verb of it asked outside.
+macro_rules! ask_outside {
+    ($($verb:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Store for TimelessStore {
+            $(async fn $verb(&self, $($argument: $type),*) -> $answer {
+                let inner = Arc::clone(&self.inner);
+                self.ask(async move { inner.$verb($($argument),*).await })
+            })*
+
+            async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError> {
+                let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+                self.ask(async move { inner.resolve(&name).await })
+            }
+
+            async fn events_after(
+                &self,
+                cursor: u64,
+                tasks: &[TaskId],
+                limit: u32,
+            ) -> Result<Vec<FeedEvent>, StoreError> {
+                let (inner, tasks) = (Arc::clone(&self.inner), tasks.to_vec());
+                self.ask(async move { inner.events_after(cursor, &tasks, limit).await })
+            }
+
+            async fn log_standings(&self, attempts: &[AttemptId]) -> Result<Vec<LogStanding>, StoreError> {
+                let (inner, attempts) = (Arc::clone(&self.inner), attempts.to_vec());
+                self.ask(async move { inner.log_standings(&attempts).await })
+            }
+
+            async fn kept_artifacts(
+                &self,
+                after: Option<&ArtifactKey>,
+                limit: u32,
+            ) -> Result<Vec<KeptArtifact>, StoreError> {
+                let (inner, after) = (Arc::clone(&self.inner), after.cloned());
+                self.ask(async move { inner.kept_artifacts(after.as_ref(), limit).await })
+            }
+
+            fn feed(&self) -> watch::Receiver<u64> {
+                self.feed.subscribe()
+            }
+        }
+    };
+}
+
+ask_outside! {
+    submit(tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;
+    apply(task: TaskId, event: Event, now: Timestamp) -> Result<Applied, ApplyError>;
+    claim(claim: Claim, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
+    renew(renewal: Renewal, now: Timestamp) -> Result<Vec<(AttemptId, Holding)>, StoreError>;
+    report(report: ReportedAttempt, now: Timestamp) -> Result<Reported, StoreError>;
+    apply_due(now: Timestamp) -> Result<Vec<Applied>, StoreError>;
+    grant_full_term(now: Timestamp) -> Result<(), StoreError>;
+    register_worker(worker: WorkerEntry, now: Timestamp) -> Result<(), StoreError>;
+    drain_worker(worker: WorkerId, hand_over_at: Option<Timestamp>, now: Timestamp) -> Result<bool, StoreError>;
+    resume_worker(worker: WorkerId) -> Result<bool, StoreError>;
+    note_decline(worker: WorkerId, why: String) -> Result<(), StoreError>;
+    add_artifact(artifact: ArtifactEntry, now: Timestamp) -> Result<(), StoreError>;
+    keep_checkpoint(taken: TakenCheckpoint, now: Timestamp) -> Result<Vec<ArtifactEntry>, CheckpointError>;
+    checkpoint(attempt: AttemptId) -> Result<Option<Checkpoint>, StoreError>;
+    prune_logs(logs: Vec<(AttemptId, u64, Because)>, now: Timestamp) -> Result<Vec<AttemptId>, StoreError>;
+    prune_artifacts(
+        artifacts: Vec<(ArtifactKey, Because)>,
+        now: Timestamp
+    ) -> Result<Vec<ArtifactKey>, StoreError>;
+    task(id: TaskId) -> Result<Option<TaskEntry>, StoreError>;
+    attempts(task: TaskId) -> Result<Vec<AttemptEntry>, StoreError>;
+    attempt(id: AttemptId) -> Result<Option<AttemptEntry>, StoreError>;
+    list(filter: ListFilter) -> Result<Vec<TaskEntry>, StoreError>;
+    workers() -> Result<Vec<WorkerRow>, StoreError>;
+    worker(id: WorkerId) -> Result<Option<WorkerRow>, StoreError>;
+    held_by(worker: WorkerId) -> Result<Vec<HeldEntry>, StoreError>;
+    artifacts(attempt: AttemptId) -> Result<Vec<ArtifactEntry>, StoreError>;
+    pruned(attempt: AttemptId) -> Result<Vec<Pruned>, StoreError>;
+    next_due() -> Result<Option<Timestamp>, StoreError>;
+    live_count() -> Result<u64, StoreError>;
+    close() -> ();
+}
