@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::job::{Job, Tx};
@@ -23,6 +24,8 @@ pub(super) const QUEUE: usize = 1024;
 const GROUP: usize = 256;
 /// The writer has nothing to do for this long: time to move the log into the database.
 const IDLE: Duration = Duration::from_millis(250);
+/// How long a writer that is never idle leaves the log where it is.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Bytes of write-ahead log past which something must be holding it back.
 const LARGE_WAL: u64 = 64 * 1024 * 1024;
 
@@ -35,11 +38,23 @@ pub(super) struct Writer {
     dirty: bool,
     /// The last commit found no room, which has been said.
     full: bool,
+    checkpointed: Instant,
+    /// The log is large, which has been said.
+    large: bool,
 }
 
 impl Writer {
     pub(super) fn new(connection: SqliteConnection, rules: Rules, feed: watch::Sender<u64>) -> Self {
-        Self { connection, placements: Placements::default(), rules, feed, dirty: false, full: false }
+        Self {
+            connection,
+            placements: Placements::default(),
+            rules,
+            feed,
+            dirty: false,
+            full: false,
+            checkpointed: Instant::now(),
+            large: false,
+        }
     }
 
     /// Serves until `closing`, then finishes what it was given, checkpoints and lets go of the database.
@@ -54,8 +69,9 @@ impl Writer {
                         break;
                     }
                     self.commit_group(&mut group).await;
+                    self.checkpoint_if_overdue().await;
                 }
-                () = tokio::time::sleep(IDLE), if self.dirty => self.checkpoint_when_idle().await,
+                () = tokio::time::sleep(IDLE), if self.dirty => self.checkpoint().await,
             }
         }
         if let Err(error) = sqlx::query(statements::CHECKPOINT_AND_CUT).execute(&mut self.connection).await {
@@ -143,8 +159,14 @@ impl Writer {
         drop(sqlx::query(statements::ROLLBACK).execute(&mut self.connection).await);
     }
 
-    async fn checkpoint_when_idle(&mut self) {
-        self.dirty = false;
+    async fn checkpoint_if_overdue(&mut self) {
+        if self.dirty && self.checkpointed.elapsed() >= LONGEST {
+            self.checkpoint().await;
+        }
+    }
+
+    async fn checkpoint(&mut self) {
+        (self.dirty, self.checkpointed) = (false, Instant::now());
         match sqlx::query_as::<_, (i64, i64, i64)>(statements::CHECKPOINT)
             .fetch_one(&mut self.connection)
             .await
@@ -154,10 +176,12 @@ impl Writer {
         }
     }
 
-    fn watch_wal(&self, pages: i64, moved: i64) {
+    /// Says once of a log that grows, and so fills the disk and slows every read, that it does.
+    fn watch_wal(&mut self, pages: i64, moved: i64) {
         let bytes = u64::try_from(pages).unwrap_or(0) * u64::from(super::open::PAGE_SIZE);
         tracing::debug!(bytes, pages, moved, "checkpoint");
-        if bytes > LARGE_WAL {
+        let large = bytes > LARGE_WAL;
+        if !std::mem::replace(&mut self.large, large) && large {
             tracing::warn!(
                 bytes,
                 pages,
@@ -253,6 +277,24 @@ mod tests {
         third.await.expect("answered").expect("there is room for a small one");
         assert_eq!(read::live_count(&readers).await.expect("counted"), kept + 1);
         assert_eq!(*feed.borrow(), kept + 1);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_never_idle_moves_the_log_all_the_same() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
+        let (publish, _feed) = watch::channel(0);
+        let mut writer = Writer::new(connection, Rules::default(), publish);
+        let (one, _answer) = queued(submit("one".into()));
+        writer.commit_group(&mut vec![one]).await;
+        writer.checkpoint_if_overdue().await;
+        assert!(writer.dirty, "it has just begun");
+        writer.checkpointed = Instant::now().checked_sub(LONGEST).expect("the host has been up for so long");
+        writer.checkpoint_if_overdue().await;
+        assert!(!writer.dirty);
+        let (_, pages, moved): (i64, i64, i64) =
+            sqlx::query_as(statements::CHECKPOINT).fetch_one(&mut writer.connection).await.expect("asked");
+        assert_eq!(pages, moved, "nothing is left in the log alone");
     }
 
     #[tokio::test]
