@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use factory_proto::client::Client;
 use factory_proto::v1::{CancelRequest, Event, TaskSpec, TaskState};
 use factory_tests::harness::coordinator::Coordinator;
+use factory_tests::harness::ctl::Ctl;
 use factory_tests::harness::feed::Feed;
 use factory_tests::harness::host::Host;
 use factory_tests::harness::pipes::{Bell, Turnstile};
@@ -201,4 +202,26 @@ async fn a_drained_worker_finishes_what_it_runs_and_takes_nothing_new() {
     assert_eq!(end.state(), TaskState::Succeeded, "{}", feed.story());
     assert!(worker.ended().await.success());
     assert_eq!(attempts_of(&client, &submitted[1].id).await, 0, "{}", feed.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_is_declined_waits_with_the_workers_reason_and_costs_nothing() {
+    let host = Host::new();
+    let coordinator = Coordinator::start(&host).await;
+    let client = coordinator.client().await;
+    let ctl = Ctl::new(&host, &coordinator);
+    let _anvil = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 1)).await;
+    // A path that is only there on another host, as far as this one can see.
+    let elsewhere = TaskSpec { repo: "/nowhere/app".to_owned(), ..task::script("true") };
+    let submitted = task::submit_one(&client, elsewhere).await;
+    let why = "the repository /nowhere/app is not on this worker's host";
+    let mut feed = Feed::from_start(&client).await;
+    feed.wait_for("a refusal", |event| event.kind == "returned").await;
+    let found = task::get(&client, &submitted.id).await.task.expect("a task");
+    assert!(found.waiting_for.contains(why), "{}", found.waiting_for);
+    assert_eq!((found.agent_failures, found.infrastructure_failures), (0, 0));
+    let shown = ctl.run(["workers", "show", "anvil"]).await;
+    assert!(shown.stdout.contains(why), "{shown:?}");
+    let status = ctl.run(["status", &submitted.number.to_string()]).await;
+    assert!(status.stdout.contains(why), "{status:?}");
 }

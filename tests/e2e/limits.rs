@@ -12,6 +12,7 @@ use factory_tests::harness::host::Host;
 use factory_tests::harness::worker::{Worker, WorkerSetup};
 use factory_tests::harness::{claude, soon, task};
 use factory_tests::messages_api::{Fault, MessagesApi, Script, Turn};
+use serde_json::json;
 
 fn worker_with(cli: &Path, api: &MessagesApi, name: &str, login: &str) -> WorkerSetup {
     WorkerSetup::named(name, 2)
@@ -121,7 +122,9 @@ async fn tasks_go_on_by_themselves_once_the_limit_is_over() {
     let _worker = Worker::start(&host, &coordinator, setup).await;
     let client = coordinator.client().await;
     let mut feed = Feed::from_start(&client).await;
-    api.script("first", Script::new().fault(Fault::rate_limited(3600)).turn(Turn::text("First.")));
+    let noted = Turn::tool("Bash", json!({ "command": "echo noted-before" }));
+    let script = Script::new().turn(noted).fault(Fault::rate_limited(3600)).turn(Turn::text("First."));
+    api.script("first", script);
     api.script("second", Script::new().turn(Turn::text("Second.")));
 
     let first = task::submit_one(&client, one_try("first: answer")).await;
@@ -135,6 +138,11 @@ async fn tasks_go_on_by_themselves_once_the_limit_is_over() {
         assert_eq!(end.state(), TaskState::Succeeded, "{}", feed.story());
         assert_eq!(task::report(&client, &submitted.id).await.result_text, words);
     }
+    // It went on with its conversation: the model sees what was said and done before the limit.
+    let requests = api.requests("first");
+    assert_eq!(requests.len(), 3, "one before the limit, one that met it, one after it");
+    let [before, after] = [&requests[0], &requests[2]].map(|request| request["messages"].to_string());
+    assert!(!before.contains("noted-before") && after.contains("noted-before"), "{after}");
     let started =
         feed.wait_for("the second to start", |event| event.task_id == second.id && event.kind == "started");
     let started = started.await;
