@@ -13,3 +13,4 @@ mod messages_api;
 mod served;
 mod service;
 mod work;
+mod worker_disk;

@@ -122,6 +122,20 @@ impl Shared {
         }
     }
 
+    /// Why there is not enough disk to take anything on; `None`: there is.
+    pub fn disk_shortage(&self) -> Option<String> {
+        disk::shortage(self.free_disk(), self.config.min_free_disk, &self.config.root)
+    }
+
+    /// Looks whether there is disk to take anything on, and offers agents accordingly.
+    pub fn look_at_disk(&self) {
+        let shortage = self.disk_shortage();
+        let is_short = shortage.is_some();
+        if self.crew.set_obstacle(shortage) && is_short {
+            self.disk_poked.notify_one();
+        }
+    }
+
     /// Puts an attempt on disk and hands it to its own task.
     pub async fn begin(
         self: &Arc<Self>,
@@ -206,6 +220,8 @@ impl Worker {
             begun,
             config,
         });
+        // Before anyone is told what is offered here.
+        shared.look_at_disk();
         let spools = shared.spools();
         // It may have to end what a half-made start left behind, and wait for that.
         let taking_up = Arc::clone(&shared);
@@ -237,6 +253,7 @@ impl Worker {
         let session = Uplink::new(shared.coordinator(), watch::Sender::new(0).subscribe());
         self.loops.spawn(session::run(Arc::clone(shared), session, token()));
         self.loops.spawn(disk::run(Arc::clone(shared), token()));
+        self.loops.spawn(disk::keep_floor(Arc::clone(shared), token()));
         let (watch, ending) = (Arc::clone(&shared.watch), token());
         self.loops.spawn(async move { watch.run(ending).await });
         let (host, ending) = (Arc::clone(shared), token());

@@ -14,7 +14,6 @@ use factory_proto::client::{DEFAULT_URL, Network, Token};
 use serde::Deserialize;
 
 use crate::agents::{AgentsConfig, DEFAULT_LIMIT_PAUSE};
-use crate::disk::Limits;
 use crate::environment::Environment;
 use crate::shim::ShimProgram;
 use crate::shims::Shims;
@@ -33,8 +32,6 @@ const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(120);
 const DEFAULT_KEEP_WORKSPACES: Duration = Duration::from_secs(24 * 3600);
 /// For clones in which nothing is checked out.
 const DEFAULT_KEEP_REPOSITORIES: Duration = Duration::from_secs(30 * 24 * 3600);
-/// For what no attempt owns; longer than anything changes hands.
-const KEEP_UNOWNED: Duration = Duration::from_secs(10 * 60);
 const MAX_SLOTS: u32 = 1000;
 
 /// What a worker is started with, by the daemon or by a program that embeds one.
@@ -50,8 +47,10 @@ pub struct WorkerConfig {
     pub slots: u32,
     /// Bytes; below it offers are declined.
     pub min_free_disk: u64,
-    /// What stays on this host's disk, and for how long.
-    pub disk: Limits,
+    /// How long the workspaces of ended attempts are kept for the next one.
+    pub keep_workspaces: Duration,
+    /// How long clones are kept that no task uses.
+    pub keep_repositories: Duration,
     /// Bytes of one attempt's log, after which lines of its agent are left out.
     pub max_spool: u64,
     /// From asking an agent to end to killing it.
@@ -87,12 +86,8 @@ impl WorkerConfig {
             labels: Labels::default(),
             slots: default_slots(),
             min_free_disk: DEFAULT_MIN_FREE_DISK,
-            disk: Limits {
-                keep_workspaces: DEFAULT_KEEP_WORKSPACES,
-                keep_repositories: DEFAULT_KEEP_REPOSITORIES,
-                keep_unowned: KEEP_UNOWNED,
-                free: 2 * DEFAULT_MIN_FREE_DISK,
-            },
+            keep_workspaces: DEFAULT_KEEP_WORKSPACES,
+            keep_repositories: DEFAULT_KEEP_REPOSITORIES,
             max_spool: DEFAULT_MAX_SPOOL,
             kill_grace: DEFAULT_KILL_GRACE,
             linger_timeout: DEFAULT_LINGER_TIMEOUT,
@@ -257,14 +252,12 @@ pub fn load(
     }
     if let Some(size) = flags.min_free_disk.or(file.min_free_disk) {
         config.min_free_disk = layers.size("min-free-disk", &size);
-        // Before the floor is reached and work is declined.
-        config.disk.free = config.min_free_disk.saturating_mul(2);
     }
     if let Some(span) = flags.keep_workspaces.or(file.keep_workspaces) {
-        config.disk.keep_workspaces = layers.span("keep-workspaces", &span);
+        config.keep_workspaces = layers.span("keep-workspaces", &span);
     }
     if let Some(span) = flags.keep_repositories.or(file.keep_repositories) {
-        config.disk.keep_repositories = layers.span("keep-repositories", &span);
+        config.keep_repositories = layers.span("keep-repositories", &span);
     }
     if let Some(mib) = flags.max_spool_mib.or(file.max_spool_mib) {
         config.max_spool = mib.max(1).saturating_mul(1 << 20);

@@ -30,6 +30,8 @@ type Found = Result<AgentVersion, Unavailable>;
 
 pub struct Crew {
     members: BTreeMap<AgentKind, Member>,
+    /// Why none of them can be used, whichever it is.
+    obstacle: Mutex<Option<String>>,
     /// Changes when what is offered does.
     changes: watch::Sender<()>,
 }
@@ -81,7 +83,7 @@ impl Crew {
             (agent.kind(), Member { agent, condition })
         });
         let members = futures_util::future::join_all(probes).await.into_iter().collect();
-        Self { members, changes: watch::Sender::new(()) }
+        Self { members, obstacle: Mutex::default(), changes: watch::Sender::new(()) }
     }
 
     /// Looks again for agents that could not be used, and offers those again whose limit is
@@ -213,13 +215,45 @@ impl Crew {
         }
     }
 
+    /// Offers no agent at all while there is something that keeps the host from any work. Says whether
+    /// that has changed.
+    pub fn set_obstacle(&self, why: Option<String>) -> bool {
+        let before = std::mem::replace(&mut *self.lock_obstacle(), why.clone());
+        if before.is_some() == why.is_some() {
+            return false;
+        }
+        match why {
+            Some(why) => tracing::warn!(why, "nothing is taken on"),
+            None => tracing::info!("work is taken on again"),
+        }
+        self.changes.send_replace(());
+        true
+    }
+
+    fn obstacle(&self) -> Option<String> {
+        self.lock_obstacle().clone()
+    }
+
+    fn lock_obstacle(&self) -> MutexGuard<'_, Option<String>> {
+        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
     /// Every agent known here: what is offered, and why the others are not.
     pub fn readiness(&self) -> Vec<v1::AgentReadiness> {
-        self.members.iter().map(|(kind, member)| on_the_wire(*kind, &member.condition())).collect()
+        let obstacle = self.obstacle();
+        let readiness = self.members.iter().map(|(kind, member)| match &obstacle {
+            Some(why) => v1::AgentReadiness {
+                name: kind.to_string(),
+                unusable_because: why.clone(),
+                ..Default::default()
+            },
+            None => on_the_wire(*kind, &member.condition()),
+        });
+        readiness.collect()
     }
 
     /// Whether an attempt for an agent of this kind may be taken on; else why not.

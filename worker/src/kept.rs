@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::assignment::{Assignment, Place};
 use crate::blocking;
-use crate::spool::{SpoolDir, write_atomically};
+use crate::spool::SpoolDir;
 use crate::{repo, workspace};
 
 const RECORD: &str = "kept.json";
@@ -84,7 +84,7 @@ impl KeptWorkspaces {
     /// Where the disk fails: the attempt is still in the spool then, and can be kept by another try.
     pub fn keep(&self, spool: &SpoolDir, why: Why, now: Timestamp) -> io::Result<()> {
         let record = serde_json::to_vec(&Record { why, kept_at: now })?;
-        write_atomically(&spool.path().join(RECORD), &record)?;
+        spool.write(&spool.path().join(RECORD), &record)?;
         self.make_directory()?;
         let path = self.path(spool.attempt());
         rename(spool.path(), &path)?;

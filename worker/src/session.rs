@@ -258,15 +258,8 @@ fn check(shared: &Shared, assignment: &Assignment) -> Result<(), Refusal> {
     if let Err(why) = shared.crew.offers(assignment.spec.agent) {
         return Err(Refusal::new(why));
     }
-    let (free, floor) = (shared.free_disk(), shared.config.min_free_disk);
-    if free < floor {
-        shared.disk_poked.notify_one();
-        return Err(Refusal::new(format!(
-            "only {} MiB of disk are free at {}; this worker keeps {} MiB (--min-free-disk)",
-            free >> 20,
-            shared.config.root.display(),
-            floor >> 20,
-        )));
+    if let Some(why) = shared.disk_shortage() {
+        return Err(Refusal::new(why));
     }
     if let Some(RepoSource::Path(path)) = &assignment.spec.repo
         && !std::path::Path::new(path).exists()

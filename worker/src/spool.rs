@@ -7,7 +7,7 @@
 //! at any time: a frame not yet whole at the end of the file is simply not there yet.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use factory_domain::AttemptId;
 use factory_proto::record::{self, Frame};
 use factory_proto::v1::{LogRecord, LogStream};
+use rustix::fs::FallocateFlags;
 
 /// One attempt's directory under the worker's `spool/`.
 #[derive(Debug, Clone)]
@@ -85,28 +86,75 @@ impl SpoolDir {
         self.path.join("exit.json")
     }
 
+    /// Disk put by, so that an attempt whose disk is full can still say so.
+    fn reserve_path(&self) -> PathBuf {
+        self.path.join("reserve")
+    }
+
+    /// Puts some disk by for [`write`](Self::write).
+    pub fn reserve(&self) -> io::Result<()> {
+        const BYTES: u64 = 512 * 1024;
+        let path = self.reserve_path();
+        let reserved = File::create(&path).and_then(|file| {
+            // A file system that cannot do it has no space that could be put by.
+            match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, BYTES) {
+                Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+                reserved => reserved.map_err(io::Error::from),
+            }
+        });
+        reserved.map_err(naming(&path))
+    }
+
+    /// Writes a file of the attempt atomically. Where the disk is full the reserve is spent on it.
+    pub fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        match write_atomically(path, content) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+                    && std::fs::remove_file(self.reserve_path()).is_ok() =>
+            {
+                tracing::warn!(%error, "the disk is full; what was put by for the attempt is used");
+                write_atomically(path, content)
+            }
+            written => written,
+        }
+    }
+
     /// The outbox: the report until the coordinator has it.
     pub fn report_path(&self) -> PathBuf {
         self.path.join("report.pb")
     }
 }
 
+/// Names the file in an error; what kind of error it is stays.
+fn naming(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// Writes a file so that readers, also after a crash, see all of it or nothing.
 pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
-    let new = parent.join(name);
-    let mut file = File::create(&new)?;
+    let new = path.with_file_name(name);
+    replace(path, &new, content).map_err(|error| {
+        // Half a file on a full disk only makes it fuller. The first error is the one to tell.
+        let _ = std::fs::remove_file(&new);
+        naming(path)(error)
+    })
+}
+
+fn replace(path: &Path, new: &Path, content: &[u8]) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let mut file = File::create(new)?;
     file.write_all(content)?;
     file.sync_data()?;
-    std::fs::rename(&new, path)?;
+    std::fs::rename(new, path)?;
     File::open(parent)?.sync_all()
 }
 
 /// Appends records to `records.log`. Blocking; one at a time for each file.
 #[derive(Debug)]
 pub struct RecordWriter {
+    path: PathBuf,
     file: File,
     /// Bytes of whole frames in the file.
     length: u64,
@@ -122,8 +170,10 @@ impl RecordWriter {
 
     /// Opens or makes the file. A torn tail, left by a crash, is cut off.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        let mut writer = Self { file, length: 0, next_offset: 0, buffer: Vec::new(), pending: 0 };
+        let file =
+            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(naming(path))?;
+        let mut writer =
+            Self { path: path.to_owned(), file, length: 0, next_offset: 0, buffer: Vec::new(), pending: 0 };
         writer.cut_torn_tail()?;
         Ok(writer)
     }
@@ -181,7 +231,7 @@ impl RecordWriter {
         if let Err(error) = written {
             // Cutting needs no space; where it fails all the same, the next open cuts.
             let _ = self.cut_torn_tail();
-            return Err(error);
+            return Err(naming(&self.path)(error));
         }
         self.length += bytes;
         self.next_offset += records;
@@ -191,7 +241,7 @@ impl RecordWriter {
     /// Makes what was flushed survive a loss of power.
     pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
-        self.file.sync_data()
+        self.file.sync_data().map_err(naming(&self.path))
     }
 }
 

@@ -90,7 +90,9 @@ impl WorkerSetup {
         let mut args: Vec<OsString> =
             vec!["--name".into(), self.name.clone().into(), "--slots".into(), self.slots.to_string().into()];
         // What this machine happens to have free is no part of a test.
-        args.extend(["--min-free-disk".into(), "1M".into()]);
+        if !self.flags.iter().any(|flag| flag == "--min-free-disk") {
+            args.extend(["--min-free-disk".into(), "1M".into()]);
+        }
         for pair in &self.labels {
             args.extend(["--label".into(), pair.into()]);
         }

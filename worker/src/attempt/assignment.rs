@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::continuity::Past;
 use crate::agents::Conversation;
-use crate::spool::{SpoolDir, write_atomically};
+use crate::spool::SpoolDir;
 use crate::worktree::Worktree;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ impl Assignment {
     }
 
     pub fn write(&self, spool: &SpoolDir) -> io::Result<()> {
-        write_atomically(&spool.assignment_path(), &serde_json::to_vec(self)?)
+        spool.write(&spool.assignment_path(), &serde_json::to_vec(self)?)
     }
 
     pub fn read(spool: &SpoolDir) -> io::Result<Self> {

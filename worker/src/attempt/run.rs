@@ -82,7 +82,11 @@ impl Attempt {
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> io::Result<Self> {
         let spool = SpoolDir::create(&host.spools(), assignment.attempt)?;
-        assignment.write(&spool)?;
+        if let Err(error) = spool.reserve().and_then(|()| assignment.write(&spool)) {
+            // It is declined; nothing of it is to stay on a disk that is full.
+            let _ = std::fs::remove_dir_all(spool.path());
+            return Err(error);
+        }
         Self::new(host, assignment, spool, Machine::accepted(), orders)
     }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::LeftOut;
+use crate::blocking;
 use crate::git::{self, Call, Git, GitError};
 use crate::spool::write_atomically;
 
@@ -72,9 +73,8 @@ impl Gather<'_> {
         let listing = Call::new(["ls-files", "-z", "--others", "--modified", "--exclude-standard"]);
         let listing = self.git().run(listing).await?.stdout;
         let (root, excluded, bounds) = (self.root.to_owned(), self.excluded.to_owned(), self.bounds);
-        let chosen = tokio::task::spawn_blocking(move || choose(&root, &listing, &excluded, bounds));
-        let (paths, left_out) =
-            chosen.await.map_err(io::Error::other).map_err(GitError::io("update-index"))?;
+        let chosen = blocking::run(move || Ok(choose(&root, &listing, &excluded, bounds)));
+        let (paths, left_out) = chosen.await.map_err(GitError::io("update-index"))?;
         if !paths.is_empty() {
             let call = Call::new(["update-index", "-z", "--add", "--remove", "--replace", "--stdin"]);
             self.git().run(call.stdin(paths)).await?;
@@ -97,7 +97,7 @@ impl Gather<'_> {
         let io = || GitError::io("update-index");
         let (index, out) = (self.index(), self.out.to_owned());
         let agents_index = self.agents_index.map(Path::to_owned);
-        let copied = tokio::task::spawn_blocking(move || {
+        let copied = blocking::run(move || {
             fs::create_dir_all(&out)?;
             // Of a git that was killed: nobody else uses this index.
             remove_if_any(&out.join("index.lock"))?;
@@ -109,7 +109,7 @@ impl Gather<'_> {
             }
             agents_index.map_or(Ok(false), |agents_index| copy_if_changed(&agents_index, &index, &stamp))
         });
-        if copied.await.map_err(io::Error::other).map_err(io())?.map_err(io())? {
+        if copied.await.map_err(io())? {
             return Ok(());
         }
         match self.tip {

@@ -9,12 +9,13 @@
 //! commits that the origin lacks, and a branch or a clone likewise; in doubt they stay, and are named in
 //! the worker's own log.
 
+mod floor;
 mod policy;
 mod survey;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use policy::Limits;
+pub use floor::{keep_floor, shortage};
 pub(crate) use survey::Owned;
 pub use sweep::run;

@@ -14,15 +14,27 @@ use super::policy::{self, Limits, Thing};
 use super::survey::{Layout, Owned, bytes_of, entries};
 use crate::agent_host::Shared;
 use crate::attempt;
+use crate::blocking;
 use crate::kept::{Doomed, Kept};
 use crate::repo;
 
 /// Between two sweeps that nobody asks for.
 const EVERY: Duration = Duration::from_secs(5 * 60);
 
+/// For what no attempt owns: longer than it takes anything to change hands.
+const KEEP_UNOWNED: Duration = Duration::from_secs(10 * 60);
+
 /// Sweeps now, whenever poked, and every few minutes, until the token is cancelled. Nothing waits for it.
 pub async fn run(shared: Arc<Shared>, token: CancellationToken) {
-    let mut sweep = Sweep::new(&shared.config.root, shared.config.disk);
+    let config = &shared.config;
+    let limits = Limits {
+        keep_workspaces: config.keep_workspaces,
+        keep_repositories: config.keep_repositories,
+        keep_unowned: KEEP_UNOWNED,
+        // Before the floor is reached and nothing is taken on any more.
+        free: config.min_free_disk.saturating_mul(2),
+    };
+    let mut sweep = Sweep::new(&config.root, limits);
     loop {
         let state = State { free: shared.free_disk(), idle: shared.roster.is_empty(), now: attempt::now() };
         tokio::select! {
@@ -124,7 +136,7 @@ impl Sweep {
     /// Kept workspaces. Their sizes are only asked for where disk is short.
     async fn kept(&self, state: State) -> io::Result<Vec<(Item, Thing)>> {
         let (kept, short) = (self.layout.kept.clone(), state.free < self.limits.free);
-        let listed = tokio::task::spawn_blocking(move || -> io::Result<_> {
+        blocking::run(move || {
             let listing = kept.list()?;
             for (path, error) in &listing.unreadable {
                 tracing::warn!(path = %path.display(), %error, "a kept workspace cannot be read, and stays");
@@ -138,14 +150,14 @@ impl Sweep {
                 (Item::Kept(Box::new(kept)), thing)
             });
             Ok(kept.collect())
-        });
-        listed.await.map_err(io::Error::other)?
+        })
+        .await
     }
 
     /// What has no date of its own: removals that have begun, workspaces without an owner, half clones.
     async fn undated(&self) -> io::Result<Vec<Item>> {
         let (layout, repos) = (self.layout.clone(), self.repos.clone());
-        let listed = tokio::task::spawn_blocking(move || -> io::Result<_> {
+        blocking::run(move || {
             // Before it is read what is owned, see there.
             let everything = layout.unowned(&Owned::default())?;
             let owned = Owned::read(&layout)?;
@@ -155,8 +167,8 @@ impl Sweep {
             let half = entries(&repos)?.into_iter().filter(|path| path.extension() == Some("tmp".as_ref()));
             items.extend(half.map(Item::HalfClone));
             Ok(items)
-        });
-        listed.await.map_err(io::Error::other)?
+        })
+        .await
     }
 
     /// Forgets what is not there any more.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::blocking;
-use crate::spool::{SpoolDir, write_atomically};
+use crate::spool::SpoolDir;
 use crate::uplink::{Trouble, Uplink};
 
 pub use upload::{Enclosure, EnclosureKind, Owner, measure};
@@ -35,10 +35,10 @@ pub async fn write(
     blocking::run(move || {
         // The report last: its presence says that all is there.
         if let Some(checkpoint) = checkpoint {
-            write_atomically(&checkpoint_path(&spool), &serde_json::to_vec(&checkpoint)?)?;
+            spool.write(&checkpoint_path(&spool), &serde_json::to_vec(&checkpoint)?)?;
         }
-        write_atomically(&enclosures_path(&spool), &serde_json::to_vec(&enclosures)?)?;
-        write_atomically(&spool.report_path(), &v1::Report::from(report).encode_to_vec())
+        spool.write(&enclosures_path(&spool), &serde_json::to_vec(&enclosures)?)?;
+        spool.write(&spool.report_path(), &v1::Report::from(report).encode_to_vec())
     })
     .await
 }

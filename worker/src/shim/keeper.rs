@@ -9,6 +9,7 @@
 //! holding a pipe open cannot keep the shim waiting.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -26,7 +27,7 @@ use super::signals::Signals;
 use super::{Exit, Greeting, ShimFile};
 use crate::host_lease::{BootTime, LeaseWatch};
 use crate::process::{Belonging, Identity};
-use crate::spool::{RecordWriter, SpoolDir, write_atomically};
+use crate::spool::{RecordWriter, SpoolDir};
 
 /// How long killed processes may take to be gone before the shim gives up on them and says so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Orders::parse(args).and_then(|orders| keep(&orders)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
@@ -88,7 +89,7 @@ fn keep(orders: &Orders) -> io::Result<()> {
         keeper.fail(&format!("the worker could not be told that the agent was started: {error}"));
     }
     let exit = keeper.run();
-    write_atomically(&orders.spool.exit_path(), &serde_json::to_vec(&exit)?)
+    orders.spool.write(&orders.spool.exit_path(), &serde_json::to_vec(&exit)?)
 }
 
 fn start_agent(orders: &Orders) -> Result<(i32, [Output; 2]), String> {
@@ -120,7 +121,13 @@ fn start_agent(orders: &Orders) -> Result<(i32, [Output; 2]), String> {
 }
 
 fn write_shim_file(spool: &SpoolDir, file: &ShimFile) -> io::Result<()> {
-    write_atomically(&spool.shim_path(), &serde_json::to_vec(file)?)
+    spool.write(&spool.shim_path(), &serde_json::to_vec(file)?)
+}
+
+/// Into the shim's own log. Where the disk is full that cannot be written, which must not end the shim,
+/// as a failed `eprintln!` would.
+fn complain(what: impl Display) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 fn greet(greeting: &Greeting) -> io::Result<()> {
@@ -259,7 +266,7 @@ impl Keeper {
                 Ok(())
             }
             None => {
-                eprintln!("the lease has run out; the agent is told to end");
+                complain("the lease has run out; the agent is told to end");
                 self.lease_expired = true;
                 self.stop(grace)
             }
@@ -275,13 +282,13 @@ impl Keeper {
     /// The agent cannot be kept. It is ended, and its exit will say why.
     fn fail(&mut self, why: &str) {
         if self.fault.is_none() {
-            eprintln!("{why}");
+            complain(why);
             self.fault = Some(why.to_owned());
         }
         if self.stopping.is_none()
             && let Err(error) = self.stop(self.grace)
         {
-            eprintln!("cannot tell the agent to end: {error}");
+            complain(format_args!("cannot tell the agent to end: {error}"));
             self.stopping = Some(Instant::now());
         }
     }
