@@ -112,7 +112,7 @@ impl Coordinator {
         store.grant_full_term(clock.now()).await?;
 
         let stopping = CancellationToken::new();
-        let app = Arc::new(App::new(store, logs, artifacts, clock, config.rules.terms, stopping.clone()));
+        let app = Arc::new(App::new(store, logs, artifacts, clock, config.rules, stopping.clone()));
         let health = tonic_health::server::HealthReporter::new();
         let router = server::router(grpc::routes(&app, &health).await, config.token);
         let mut loops = JoinSet::new();

@@ -1,6 +1,7 @@
 //! One task in full.
 
-use factory_domain::{TaskId, TaskState};
+use factory_domain::task::FailureClass;
+use factory_domain::{ParkReason, TaskId, TaskState};
 
 use super::{App, Error};
 use crate::store::{ArtifactEntry, AttemptEntry, Pruned, TaskEntry};
@@ -8,7 +9,7 @@ use crate::store::{ArtifactEntry, AttemptEntry, Pruned, TaskEntry};
 #[derive(Debug)]
 pub struct TaskDetail {
     pub task: TaskEntry,
-    /// While it is queued: why no worker takes it.
+    /// While it is queued: why no worker takes it. While it is parked by a failure: which try comes next.
     pub waiting_for: Option<String>,
     pub attempts: Vec<AttemptDetail>,
     /// The feed's cursor before this was read.
@@ -45,7 +46,8 @@ impl App {
         Ok((task, waiting_for))
     }
 
-    /// For each task, why no worker takes it; `None` for one that is not queued or is about to be taken.
+    /// For each task, why no worker takes it, or after a failure which try comes next;
+    /// `None` for one that is about to be taken, and in any other state.
     pub(super) fn waiting_for<'a>(
         &self,
         tasks: impl IntoIterator<Item = &'a TaskEntry>,
@@ -72,8 +74,22 @@ impl App {
                         None => self.fleet.refusal(task.id, &requirements),
                     }
                 }
+                TaskState::Parked { why: ParkReason::Backoff { ref failure }, .. } => {
+                    self.next_try(task, failure.reason.class())
+                }
                 _ => None,
             })
             .collect()
+    }
+
+    fn next_try(&self, task: &TaskEntry, class: FailureClass) -> Option<String> {
+        let (failures, most) = match class {
+            FailureClass::Agent => (task.tally.agent_failures, task.spec.max_attempts),
+            FailureClass::Infrastructure => {
+                (task.tally.infrastructure_failures, self.max_infrastructure_failures)
+            }
+            FailureClass::Final => return None,
+        };
+        Some(format!("try {} of {most}", failures + 1))
     }
 }

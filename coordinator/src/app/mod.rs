@@ -54,7 +54,7 @@ pub use workers::{DrainState, WorkerDetail, WorkerView};
 use crate::artifacts::ArtifactStore;
 use crate::clock::Clock;
 use crate::logs::LogStore;
-use crate::store::Store;
+use crate::store::{Rules, Store};
 use alarm::Alarm;
 use disk::Disk;
 use fleet::Fleet;
@@ -68,6 +68,8 @@ pub struct App {
     pub(crate) artifacts: ArtifactStore,
     pub(crate) clock: Clock,
     pub(crate) terms: LeaseTerms,
+    /// Failures that are not the agent's, before a task fails.
+    pub(crate) max_infrastructure_failures: u32,
     pub(crate) fleet: Fleet,
     pub(crate) fences: LogFences,
     /// There may be something to lease, or someone to lease it to.
@@ -91,7 +93,7 @@ impl App {
         logs: LogStore,
         artifacts: ArtifactStore,
         clock: Clock,
-        terms: LeaseTerms,
+        rules: Rules,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -99,7 +101,8 @@ impl App {
             logs,
             artifacts,
             clock,
-            terms,
+            terms: rules.terms,
+            max_infrastructure_failures: rules.max_infrastructure_failures,
             fleet: Fleet::default(),
             fences: LogFences::default(),
             schedule: Notify::new(),

@@ -177,6 +177,20 @@ async fn a_failed_task_is_tried_again_after_its_pause() {
 }
 
 #[tokio::test]
+async fn a_pause_says_which_try_comes_next_and_how_many_there_are() {
+    let factory = Factory::start().await;
+    let mut worker = Worker::connect(&factory.client).await;
+    for (reason, next) in [("repository_unavailable", "try 2 of 10"), ("agent_error", "try 2 of 3")] {
+        let task = factory.submit(prompt("Work")).await;
+        let offer = worker.run().await;
+        worker.report(&offer, failed(reason, 0)).await;
+        let parked = factory.get(&task.id).await.task.expect("a task");
+        assert_eq!((parked.state(), parked.waiting_for.as_str()), (v1::TaskState::Parked, next));
+        assert_eq!(parked.failure.expect("what came before").reason, reason);
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_comes_back_is_told_to_carry_on_with_what_it_holds() {
     let factory = Factory::start().await;
     let id = Uuid::now_v7();

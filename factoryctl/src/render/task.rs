@@ -112,7 +112,13 @@ impl Page {
                 let until = units::until_moment(task.wake_at_ms, now_ms);
                 self.field("parked", &format!("until {until} (usage limit)"));
             }
-            TaskState::Parked => self.field("next try", &units::until(task.wake_at_ms, now_ms)),
+            TaskState::Parked if task.waiting_for.is_empty() => {
+                self.field("next try", &units::until(task.wake_at_ms, now_ms));
+            }
+            TaskState::Parked => {
+                let until = units::until(task.wake_at_ms, now_ms);
+                self.field("next try", &format!("{until}: {}", task.waiting_for));
+            }
             _ => {}
         }
     }

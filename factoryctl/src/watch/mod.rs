@@ -292,7 +292,8 @@ impl Watch {
             let request = self.client.request(v1::GetRequest { task: id });
             // The streams notice a coordinator that is away, and say so.
             let Ok(reply) = self.client.tasks().get(request).await else { continue };
-            let why = reply.into_inner().task.unwrap_or_default().waiting_for;
+            let now = reply.into_inner().task.unwrap_or_default();
+            let why = if now.state() == TaskState::Queued { now.waiting_for } else { String::new() };
             let Some(task) = self.tasks.get_mut(&number) else { continue };
             if !why.is_empty() && why != task.told_waiting {
                 self.view.waiting(number, &why)?;

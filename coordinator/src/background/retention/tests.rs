@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use factory_domain::retention::RESCUE;
 use factory_domain::{
-    AgentKind, AttemptId, Capacity, Commit, Delivery, Event, Failure, FailureReason, Keep, Labels,
-    LeaseTerms, Outcome, Report, SessionId, SpecDraft, TaskId, WorkerId,
+    AgentKind, AttemptId, Capacity, Commit, Delivery, Event, Failure, FailureReason, Keep, Labels, Outcome,
+    Report, SessionId, SpecDraft, TaskId, WorkerId,
 };
 use factory_proto::v1::{LogRecord, LogStream};
 use sha2::{Digest, Sha256};
@@ -51,7 +51,7 @@ impl Bed {
             logs,
             artifacts,
             Clock::start(),
-            LeaseTerms::default(),
+            Rules::default(),
             CancellationToken::new(),
         );
         let (worker, session) = (WorkerId::from_uuid(Uuid::now_v7()), SessionId::from_uuid(Uuid::now_v7()));
