@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use factory_proto::v1;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tonic::Code;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -65,23 +67,75 @@ async fn it_says_where_it_listens_and_stops_on_the_first_signal() {
     assert_eq!(status.code(), Some(0));
 }
 
+async fn submit(client: &Client) -> String {
+    let spec = v1::TaskSpec { prompt: "Survive".into(), ..Default::default() };
+    let task = v1::NewTask { spec: Some(spec), ..Default::default() };
+    let accepted = soon(client.tasks().submit(v1::SubmitRequest { tasks: vec![task] })).await;
+    accepted.expect("accepted").into_inner().tasks.remove(0).id
+}
+
+async fn is_queued_at(url: String, task: String) -> bool {
+    let client = soon(Client::connect(ClientConfig::new(url, None))).await.expect("it answers");
+    let found = soon(client.tasks().get(v1::GetRequest { task })).await.expect("it is there");
+    found.into_inner().task.expect("a task").state() == v1::TaskState::Queued
+}
+
+#[tokio::test]
+async fn a_stop_says_so_to_those_who_watch_and_leaves_one_whole_file() {
+    let root = tempfile::tempdir().expect("a root");
+    let (mut child, url) = ready(&mut daemon(root.path())).await;
+    let client = soon(Client::connect(ClientConfig::new(url, None))).await.expect("it answers");
+    let task = submit(&client).await;
+    let request = v1::WatchRequest { follow: true, ..Default::default() };
+    let mut events = soon(client.tasks().watch(request)).await.expect("served").into_inner();
+    assert!(soon(events.message()).await.expect("an event").is_some());
+    send(&child, Signal::TERM);
+    let end = soon(events.message()).await.expect_err("the end");
+    // What clients take for something that comes back: they connect again, and go on by their cursor.
+    assert_eq!(end.code(), Code::Unavailable, "{end}");
+    assert_eq!(soon(child.wait()).await.expect("it ended").code(), Some(0));
+    assert!(!root.path().join("agent-factory.db-wal").exists(), "all of it is in the database");
+
+    let (_child, url) = ready(&mut daemon(root.path())).await;
+    assert!(is_queued_at(url, task).await);
+}
+
+#[tokio::test]
+async fn a_second_signal_waits_for_nothing_and_loses_nothing() {
+    let root = tempfile::tempdir().expect("a root");
+    let (mut child, url) = ready(&mut daemon(root.path())).await;
+    let client = soon(Client::connect(ClientConfig::new(url, None))).await.expect("it answers");
+    let task = submit(&client).await;
+    // A call that does not end: an upload that never comes.
+    let (mut uploads, mut calls) = (client.worker(), client.tasks());
+    let mut upload = pin!(uploads.upload_artifact(tokio_stream::pending::<v1::UploadArtifactRequest>()));
+    tokio::select! {
+        biased;
+        ended = &mut upload => panic!("{ended:?}"),
+        // On the same connection, and later: once it is answered, the upload has begun.
+        listed = soon(calls.list(v1::ListRequest::default())) => drop(listed.expect("a list")),
+    }
+    send(&child, Signal::TERM);
+    let mut words = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    while !soon(words.next_line()).await.expect("text").expect("a line").contains("second signal") {}
+    send(&child, Signal::TERM);
+    assert_eq!(soon(child.wait()).await.expect("it ended").code(), Some(1));
+
+    let (_child, url) = ready(&mut daemon(root.path())).await;
+    assert!(is_queued_at(url, task).await);
+}
+
 #[tokio::test]
 async fn what_was_accepted_survives_a_kill() {
     let root = tempfile::tempdir().expect("a root");
     let (mut child, url) = ready(&mut daemon(root.path())).await;
     let client = soon(Client::connect(ClientConfig::new(url, None))).await.expect("it answers");
-    let spec = v1::TaskSpec { prompt: "Survive".into(), ..Default::default() };
-    let task = v1::NewTask { spec: Some(spec), ..Default::default() };
-    let accepted =
-        soon(client.tasks().submit(v1::SubmitRequest { tasks: vec![task] })).await.expect("accepted");
+    let task = submit(&client).await;
     send(&child, Signal::KILL);
     soon(child.wait()).await.expect("it ended");
 
     let (_child, url) = ready(&mut daemon(root.path())).await;
-    let client = soon(Client::connect(ClientConfig::new(url, None))).await.expect("it answers");
-    let id = accepted.into_inner().tasks.remove(0).id;
-    let found = soon(client.tasks().get(v1::GetRequest { task: id })).await.expect("it is there");
-    assert_eq!(found.into_inner().task.expect("a task").state(), v1::TaskState::Queued);
+    assert!(is_queued_at(url, task).await);
 }
 
 #[tokio::test]
