@@ -19,13 +19,17 @@ pub struct LogOnDisk {
 impl LogStore {
     /// Every log there is, in no order. What has another name than a log's is none of ours.
     pub async fn on_disk(&self) -> Result<Vec<LogOnDisk>, LogError> {
-        let root = self.0.root.clone();
+        let (root, closing) = (self.0.root.clone(), self.0.closing.clone());
         self.blocking(move || {
             let mut found = Vec::new();
             for spread in list(&root)? {
                 let spread = spread.map_err(LogError::io("list", &root))?.path();
                 if !spread.is_dir() {
                     continue;
+                }
+                // Closing the store waits for this, and there may be a million of them.
+                if closing.is_cancelled() {
+                    return Err(LogError::Closed);
                 }
                 for log in list(&spread)? {
                     let log = log.map_err(LogError::io("list", &spread))?;

@@ -8,6 +8,7 @@ mod continuation;
 mod drain;
 mod leases;
 mod logs;
+mod retention;
 mod setup;
 mod tasks;
 mod watch;

@@ -55,8 +55,13 @@ impl Factory {
 
     /// Ends this coordinator and starts another on the same root.
     pub async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    pub async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
         soon(self.coordinator.shutdown()).await;
-        let config = config(self.root.path());
+        let mut config = config(self.root.path());
+        change(&mut config);
         Self::on(self.root, config).await
     }
 

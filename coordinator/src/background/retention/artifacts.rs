@@ -12,6 +12,8 @@ use crate::store::{ArtifactKey, KeptArtifact, PrunedItem};
 
 /// Rows read at once.
 const PAGE: u32 = 1000;
+/// Lost artifacts that are named, of those found at once; a disk that is not mounted loses them all.
+const NAMED: usize = 10;
 
 /// What was told already: each finding is told of once.
 #[derive(Default)]
@@ -31,7 +33,7 @@ struct Survey {
     bytes: u64,
     /// How many of an attempt are there as files.
     present: HashMap<AttemptId, u32>,
-    missing: Vec<ArtifactKey>,
+    missing: HashSet<ArtifactKey>,
 }
 
 pub(super) async fn sweep(app: &App, keep: Keep, now: Timestamp, told: &mut Told) -> Result<Removed, Error> {
@@ -40,6 +42,9 @@ pub(super) async fn sweep(app: &App, keep: Keep, now: Timestamp, told: &mut Told
     let chosen = removals(&survey.left, survey.bytes, keep, now);
     let mut removed = Removed::default();
     for batch in chosen.chunks(BATCH) {
+        if app.stopping.is_cancelled() {
+            return Ok(removed);
+        }
         let lines: Vec<(ArtifactKey, Because)> =
             batch.iter().map(|(index, because)| (survey.keys[*index].clone(), *because)).collect();
         let _naming = app.artifacts.name_none().await;
@@ -51,6 +56,9 @@ pub(super) async fn sweep(app: &App, keep: Keep, now: Timestamp, told: &mut Told
     told.crowded(survey.bytes - removed.bytes, keep);
     let mut strangers = 0;
     for folder in app.artifacts.folders().await? {
+        if app.stopping.is_cancelled() {
+            return Ok(removed);
+        }
         if folder.files > survey.present.get(&folder.attempt).copied().unwrap_or_default() {
             match clear(app, folder, keep, now).await? {
                 Some(bytes) => bytes.into_iter().for_each(|bytes| removed.add(bytes)),
@@ -73,7 +81,7 @@ async fn survey(app: &App) -> Result<Survey, Error> {
         let missing: HashSet<ArtifactKey> = app.artifacts.missing(keys.clone()).await?.into_iter().collect();
         for (key, KeptArtifact { entry, left }) in keys.into_iter().zip(page) {
             if missing.contains(&key) {
-                survey.missing.push(key);
+                survey.missing.insert(key);
                 continue;
             }
             survey.bytes += entry.bytes;
@@ -122,7 +130,8 @@ impl Told {
     }
 
     /// Says of each artifact once that its file is gone.
-    async fn missing(&mut self, app: &App, missing: &[ArtifactKey]) -> Result<(), Error> {
+    async fn missing(&mut self, app: &App, missing: &HashSet<ArtifactKey>) -> Result<(), Error> {
+        let mut lost = 0;
         self.missing.retain(|key| missing.contains(key));
         for key in missing {
             if self.missing.contains(key) {
@@ -136,9 +145,15 @@ impl Told {
             if let Err(error @ ArtifactError::Missing { .. }) =
                 app.artifacts.open_read(key.attempt, key.kind, &key.name).await
             {
-                tracing::error!(%error, "an artifact is lost");
+                lost += 1;
+                if lost <= NAMED {
+                    tracing::error!(%error, "an artifact is lost");
+                }
                 self.missing.insert(key.clone());
             }
+        }
+        if lost > NAMED {
+            tracing::error!(artifacts = lost - NAMED, "and so many more: is a disk not mounted?");
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ pub(super) async fn sweep(app: &App, keep: Keep, now: Timestamp, told: &mut Told
     }
     let chosen = removals(&survey.left, survey.bytes, keep, now);
     for batch in chosen.chunks(BATCH) {
+        if app.stopping.is_cancelled() {
+            return Ok(removed);
+        }
         let lines: Vec<(AttemptId, u64, Because)> = batch
             .iter()
             .map(|(index, because)| (survey.attempts[*index], survey.left[*index].bytes, *because))
