@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent_host::Shared;
-use crate::attempt::{Cause, Order, Phase};
+use crate::attempt::{Cause, Order};
 use crate::roster;
 use crate::uplink::{Trouble, Uplink};
 
@@ -42,6 +42,9 @@ pub async fn run(shared: Arc<Shared>, mut uplink: Uplink, token: CancellationTok
                 uplink.worked();
                 (acknowledged, fenced) = (begun, false);
                 // Before the lease goes on: no attempt that is given up may start by it.
+                let kept = verdicts.iter().filter(|verdict| verdict.verdict() == v1::Verdict::CarryOn);
+                kept.filter_map(|verdict| verdict.attempt_id.parse().ok())
+                    .for_each(|attempt| shared.roster.kept(attempt));
                 obey(&shared, verdicts);
                 if let Err(error) = shared.lease.extend(begun_here, &terms, shared.config.kill_grace) {
                     tracing::error!(%error, path = %shared.lease.path().display(), "the lease cannot be written; agents end with the last one");
@@ -75,13 +78,10 @@ async fn beat(shared: &Shared, uplink: &mut Uplink) -> Result<Vec<v1::HeldVerdic
     if !shared.was_welcomed() {
         return Err(Trouble::NotWelcomed);
     }
-    // What is not confirmed yet is the session's to settle: this call could overtake its Accept.
-    let held = shared.roster.held();
-    let held = held.iter().filter(|held| held.phase != Phase::Accepted);
     let request = v1::HeartbeatRequest {
         worker_id: shared.worker.to_string(),
         session_id: shared.session.to_string(),
-        held: roster::on_the_wire(held),
+        held: roster::on_the_wire(&shared.roster.for_heartbeat()),
         free_disk_bytes: shared.free_disk(),
     };
     let client = uplink.client().await?;

@@ -32,6 +32,8 @@ struct Entry {
     task: TaskId,
     phase: Phase,
     started: bool,
+    /// Whatever keeps the host's lease keeps this attempt's, too; see [`Roster::covered`].
+    covered: bool,
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -44,7 +46,8 @@ struct Held {
 impl Held {
     fn enter(&mut self, task: TaskId, attempt: AttemptId, phase: Phase) -> mpsc::UnboundedReceiver<Order> {
         let (orders, receiver) = mpsc::unbounded_channel();
-        self.attempts.insert(attempt, Entry { task, phase, started: phase == Phase::Running, orders });
+        let (started, covered) = (phase == Phase::Running, phase != Phase::Accepted);
+        self.attempts.insert(attempt, Entry { task, phase, started, covered, orders });
         receiver
     }
 }
@@ -93,6 +96,10 @@ impl Roster {
             return Err(Full::NoSlot);
         }
         let orders = held.enter(task, attempt, Phase::Accepted);
+        if let Some(entry) = held.attempts.get_mut(&attempt) {
+            // Its own lease begins after this, and so after every heartbeat so far.
+            entry.covered = true;
+        }
         drop(held);
         self.changed();
         Ok(orders)
@@ -164,6 +171,37 @@ impl Roster {
         .collect()
     }
 
+    /// What a heartbeat that begins now has to name. It passes over what is not confirmed yet, which is
+    /// the session's to settle: the call could overtake its Accept.
+    pub fn for_heartbeat(&self) -> Vec<HeldAttempt> {
+        for entry in self.lock().attempts.values_mut().filter(|entry| entry.phase == Phase::Accepted) {
+            entry.covered = false;
+        }
+        self.held().into_iter().filter(|held| held.phase != Phase::Accepted).collect()
+    }
+
+    /// A heartbeat that named the attempt kept its lease.
+    pub fn kept(&self, attempt: AttemptId) {
+        let kept = self
+            .lock()
+            .attempts
+            .get_mut(&attempt)
+            .is_some_and(|entry| !std::mem::replace(&mut entry.covered, true));
+        if kept {
+            self.changed();
+        }
+    }
+
+    /// Waits until the host's lease is no longer than this attempt's own. It is, where a heartbeat
+    /// passed the attempt over while its confirmation was under way: that one moved the host's lease on
+    /// and kept no lease of the attempt's, so that an agent started by it could run on after the task was
+    /// given to another.
+    pub async fn covered(&self, attempt: AttemptId) {
+        let mut changes = self.changes();
+        let waits = || self.lock().attempts.get(&attempt).is_some_and(|entry| !entry.covered);
+        while waits() && changes.changed().await.is_ok() {}
+    }
+
     /// Whether nothing but reports and logs is left to do.
     pub fn is_saved(&self) -> bool {
         self.lock().attempts.values().all(|entry| entry.phase.is_saved())
@@ -216,6 +254,26 @@ mod tests {
         roster.moved(attempt, Phase::Done);
         assert_eq!(roster.free_slots(), 1);
         assert!(roster.reserve(other_task, other).is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_a_heartbeat_passed_over_waits_for_one_that_names_it() {
+        let roster = Roster::new(2);
+        let (task, attempt) = ids();
+        let _orders = roster.reserve(task, attempt).expect("a slot");
+        roster.covered(attempt).await;
+        assert_eq!(roster.for_heartbeat(), []);
+        roster.moved(attempt, Phase::Preparing);
+        let mut waiting = std::pin::pin!(roster.covered(attempt));
+        let waits = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending()));
+        assert!(waits.await, "the host's lease may be longer than the attempt's");
+        assert_eq!(roster.for_heartbeat().len(), 1);
+        roster.kept(attempt);
+        waiting.await;
+        // Found on disk, it is not known when its lease began.
+        let (task, found) = ids();
+        let _orders = roster.enter(task, found, Phase::Accepted);
+        assert!(futures_util::FutureExt::now_or_never(roster.covered(found)).is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::journal::Journal;
 use super::machine::Input;
 use super::now;
 use super::run::{Work, worker_error};
+use crate::agent_host::Shared;
 use crate::environment::ATTEMPT_MARKER;
 use crate::repo::Request;
 use crate::shim::{self, ShimError};
@@ -32,7 +33,12 @@ impl Work {
             self.make_place(token).await?;
         }
         // No agent begins that could outlive its lease. An order to end it ends the waiting.
-        let _ = token.run_until_cancelled(self.host.lease.granted(|| self.host.config.shims.now())).await;
+        let Shared { lease, roster, config, .. } = &*self.host;
+        let leased = async {
+            lease.granted(|| config.shims.now()).await;
+            roster.covered(self.assignment.attempt).await;
+        };
+        let _ = token.run_until_cancelled(leased).await;
         Ok(())
     }
 
