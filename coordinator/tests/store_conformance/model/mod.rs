@@ -25,7 +25,7 @@ use self::store::UnderTest;
 use crate::bench::at;
 
 /// Histories tried where nothing else is said.
-const CASES: u32 = 64;
+const CASES: u32 = 40;
 
 /// A store whose files outlive its process.
 pub trait Reopen: Store + Sized {
