@@ -8,9 +8,9 @@ use std::fmt;
 use std::time::Duration;
 
 use factory_coordinator::store::Holding;
-use factory_domain::{AgentKind, AttemptState, FailureReason, Tally, Timestamp};
+use factory_domain::{AgentKind, AttemptState, Conversation, FailureReason, Tally, Timestamp};
 
-use super::steps::{Named, Step, Wish};
+use super::steps::{End, Named, Step, Wish};
 
 pub const OFFER: Duration = Duration::from_secs(10);
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -70,8 +70,10 @@ pub struct Attempt {
     pub offered_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
-    /// Of the report that was accepted.
-    pub digest: Option<u8>,
+    /// That was accepted: its digest, and what it says.
+    pub report: Option<(u8, End)>,
+    /// The attempt that this one goes on from, and whether with its conversation.
+    pub continues: Option<(usize, Conversation)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,14 +107,21 @@ pub enum Answer {
         /// `None`: in this very call, of which nothing came to be.
         existing: Option<usize>,
     },
-    /// Attempts, each with its number, in the order in which their tasks came.
-    Claimed(Vec<(Named, u32)>),
+    /// In the order in which the tasks came.
+    Claimed(Vec<Offer>),
     /// By the name of the state the task is in then.
     Moved(&'static str),
     Refused(Refused),
     Verdicts(Vec<(usize, Holding)>),
     Reported(Heard),
     Due(usize),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pub named: Named,
+    pub number: u32,
+    pub continues: Option<(usize, Conversation)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +174,10 @@ impl Model {
                 Answer::Done
             }
             Step::ApplyDue => self.apply_due(),
+            Step::Lapse(span) => {
+                self.now = self.now.after(*span);
+                self.apply_due()
+            }
             Step::Restart => self.restart(),
             Step::Drain { worker } => self.set_drain(*worker, true),
             Step::Resume { worker } => self.set_drain(*worker, false),

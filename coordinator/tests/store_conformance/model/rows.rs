@@ -101,7 +101,9 @@ impl<S: Reopen> UnderTest<S> {
             assert_eq!(seen, model, "attempt {attempt}");
             let seen = (row.offered_at, row.started_at, row.ended_at);
             assert_eq!(seen, (wanted.offered_at, wanted.started_at, wanted.ended_at), "attempt {attempt}");
-            assert_eq!(row.report.is_some(), wanted.digest.is_some(), "report of attempt {attempt}");
+            assert_eq!(row.report.is_some(), wanted.report.is_some(), "report of attempt {attempt}");
+            let continues = row.continues.as_ref().map(|it| (attempt_number(it.from), it.conversation));
+            assert_eq!(continues, wanted.continues, "what attempt {attempt} goes on from");
             assert_eq!(row.returned_because.is_some(), wanted.state == AttemptState::Returned);
             if let Some(lease) = entry.state.lease().filter(|lease| lease.attempt == row.id) {
                 assert_eq!((lease.worker, name_of(lease.contact)), (row.worker, contact_in(wanted.state)));

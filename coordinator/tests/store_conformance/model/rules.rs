@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use factory_coordinator::store::Holding;
-use factory_domain::{AttemptState, FailureReason, Tally};
+use factory_domain::{AttemptState, Conversation, FailureReason, Tally};
 
 use super::protocol::{
     Answer, Attempt, BACKOFF, FLEET, Heard, LEASE, LOST_AFTER, MAX_INFRASTRUCTURE_FAILURES, Model, OFFER,
-    Refused, Stands, Task,
+    Offer, Refused, Stands, Task,
 };
 use super::steps::{End, Named, Wish};
 
@@ -65,8 +65,8 @@ impl Model {
         Answer::Claimed(chosen.into_iter().map(|task| self.offer(worker, task)).collect())
     }
 
-    fn offer(&mut self, worker: usize, task: usize) -> (Named, u32) {
-        let attempt = self.attempts.len();
+    fn offer(&mut self, worker: usize, task: usize) -> Offer {
+        let (attempt, continues) = (self.attempts.len(), self.continuation(task));
         self.tasks[task].tally.attempts += 1;
         self.tasks[task].stands = Stands::Given { attempt, unwanted: false };
         let number = self.tasks[task].tally.attempts;
@@ -79,10 +79,22 @@ impl Model {
             offered_at: self.now,
             started_at: None,
             ended_at: None,
-            digest: None,
+            report: None,
+            continues,
         });
         self.tell(task, Some(attempt), "offered");
-        (Named { task, attempt }, number)
+        Offer { named: Named { task, attempt }, number, continues }
+    }
+
+    /// The latest attempt that came to an agent is gone on from, with its conversation; but one that
+    /// resumed a conversation and failed by the agent's own fault leaves that.
+    fn continuation(&self, task: usize) -> Option<(usize, Conversation)> {
+        let came_to_agent = |attempt: &Attempt| attempt.started_at.is_some() || attempt.report.is_some();
+        let last = self.attempts.iter().rposition(|it| it.task == task && came_to_agent(it))?;
+        let Attempt { report, continues, .. } = self.attempts[last];
+        let own_fault = matches!(report, Some((_, End::Failed(FailureReason::AgentError))));
+        let had_resumed = matches!(continues, Some((_, Conversation::Resume)));
+        Some((last, if own_fault && had_resumed { Conversation::Afresh } else { Conversation::Resume }))
     }
 
     /// The fence: what is said must be said of the task's live attempt. Answers whether the task is unwanted.
@@ -179,18 +191,18 @@ impl Model {
 
     /// One report of each attempt counts, the holder's own, and only while the attempt is live.
     pub fn report(&mut self, worker: usize, named: Named, digest: u8, end: End) -> Answer {
-        let Attempt { task, worker: holder, digest: accepted, state, .. } = self.attempts[named.attempt];
+        let Attempt { task, worker: holder, report: accepted, state, .. } = self.attempts[named.attempt];
         if (task, holder) != (named.task, worker) {
             return Answer::Reported(Heard::Superseded);
         }
-        if accepted == Some(digest) {
+        if accepted.is_some_and(|(known, _)| known == digest) {
             return Answer::Reported(Heard::Duplicate);
         }
         let Ok(unwanted) = self.fenced(named) else { return Answer::Reported(Heard::Superseded) };
         if state == AttemptState::Offered {
             return Answer::Reported(Heard::Superseded);
         }
-        self.attempts[named.attempt].digest = Some(digest);
+        self.attempts[named.attempt].report = Some((digest, end));
         let ended = match end {
             End::Succeeded => AttemptState::Succeeded,
             End::Failed(_) | End::Limited { .. } => AttemptState::Failed,

@@ -7,7 +7,7 @@ use factory_domain::{AgentKind, AttemptState, FailureReason};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::{Select, select, subsequence};
+use proptest::sample::{select, subsequence};
 use proptest::strategy::Union;
 
 use super::protocol::{FLEET, LEASE, LOST_AFTER, Model};
@@ -49,6 +49,8 @@ pub enum Step {
     },
     Wait(Duration),
     ApplyDue,
+    /// Time passes, and nobody is late in applying what is due.
+    Lapse(Duration),
     /// The coordinator's process ends, and another opens the same files.
     Restart,
     Drain {
@@ -105,6 +107,7 @@ impl fmt::Debug for Step {
             Self::Cancel { task } => write!(f, "cancel task {task}"),
             Self::Wait(span) => write!(f, "{span:?} pass"),
             Self::ApplyDue => write!(f, "apply what is due"),
+            Self::Lapse(span) => write!(f, "{span:?} pass, and what is due is applied"),
             Self::Restart => write!(f, "the coordinator restarts"),
             Self::Drain { worker } => write!(f, "drain worker {worker}"),
             Self::Resume { worker } => write!(f, "resume worker {worker}"),
@@ -132,9 +135,10 @@ pub fn next(model: &Model) -> BoxedStrategy<Step> {
         (2, worker.clone().prop_map(|worker| Step::Register { worker }).boxed()),
         (1, worker.clone().prop_map(|worker| Step::Drain { worker }).boxed()),
         (1, worker.clone().prop_map(|worker| Step::Resume { worker }).boxed()),
-        (5, pass(model).boxed()),
-        (5, Just(Step::ApplyDue).boxed()),
-        (1, Just(Step::Restart).boxed()),
+        (2, select(spans(model)).prop_map(Step::Wait).boxed()),
+        (2, Just(Step::ApplyDue).boxed()),
+        (6, select(spans(model)).prop_map(Step::Lapse).boxed()),
+        (2, Just(Step::Restart).boxed()),
     ];
     if model.tasks.len() < MAX_TASKS {
         let most = (MAX_TASKS - model.tasks.len()).min(3);
@@ -181,13 +185,13 @@ fn wish() -> impl Strategy<Value = Wish> {
 }
 
 /// Up to the next moment at which something is due, to just before it, or for one of the terms.
-fn pass(model: &Model) -> Select<Step> {
+fn spans(model: &Model) -> Vec<Duration> {
     let moment = Duration::from_millis(1);
     let mut spans = vec![moment, Duration::from_secs(5), LEASE, LOST_AFTER];
     if let Some(due) = model.next_due().map(|due| due.since(model.now)).filter(|due| *due > moment) {
-        spans.extend([due, due, due - moment]);
+        spans.extend([due, due, due, due - moment]);
     }
-    select(spans.into_iter().map(Step::Wait).collect::<Vec<_>>())
+    spans
 }
 
 /// An attempt, likely one in this state; now and then under a task that is not its own.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Reopen;
 use super::protocol::{
-    Answer, BACKOFF, FLEET, Heard, LEASE, LOST_AFTER, MAX_INFRASTRUCTURE_FAILURES, OFFER, Refused,
+    Answer, BACKOFF, FLEET, Heard, LEASE, LOST_AFTER, MAX_INFRASTRUCTURE_FAILURES, OFFER, Offer, Refused,
 };
 use super::steps::{End, Named, Step, Wish};
 use crate::bench::{self, Worker};
@@ -114,9 +114,10 @@ impl<S: Reopen> UnderTest<S> {
                 self.now = self.now.after(*span);
                 Answer::Done
             }
-            Step::ApplyDue => {
-                let due = self.runtime.block_on(self.store().apply_due(self.now)).expect("applied");
-                Answer::Due(due.len())
+            Step::ApplyDue => self.apply_due(),
+            Step::Lapse(span) => {
+                self.now = self.now.after(*span);
+                self.apply_due()
             }
             Step::Restart => self.restart(),
             Step::Drain { worker } => {
@@ -182,9 +183,10 @@ impl<S: Reopen> UnderTest<S> {
         };
         let claimed = self.runtime.block_on(self.store().claim(claim, self.now)).expect("claimed");
         self.attempts += claimed.len();
-        let offers = claimed.into_iter().map(|one| {
-            let named = Named { task: self.task(one.task), attempt: attempt_number(one.attempt) };
-            (named, one.attempt_number)
+        let offers = claimed.into_iter().map(|one| Offer {
+            named: Named { task: self.task(one.task), attempt: attempt_number(one.attempt) },
+            number: one.attempt_number,
+            continues: one.continues.map(|it| (attempt_number(it.from), it.conversation)),
         });
         Answer::Claimed(offers.collect())
     }
@@ -250,6 +252,10 @@ impl<S: Reopen> UnderTest<S> {
             End::Cancelled => Outcome::Cancelled,
             End::HandedOver => Outcome::HandedOver,
         }
+    }
+
+    fn apply_due(&self) -> Answer {
+        Answer::Due(self.runtime.block_on(self.store().apply_due(self.now)).expect("applied").len())
     }
 
     fn restart(&mut self) -> Answer {
