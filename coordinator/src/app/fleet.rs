@@ -5,7 +5,7 @@
 
 mod kept;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use factory_domain::{AgentKind, AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
@@ -90,6 +90,8 @@ struct Connected {
     unusable: HashMap<AgentKind, String>,
     /// Offers not answered yet, and when each lapses.
     offered: HashMap<AttemptId, Timestamp>,
+    /// Offers accepted on this stream whose start it has not told yet.
+    accepted: HashSet<AttemptId>,
     cool_downs: HashMap<TaskId, CoolDown>,
     /// Someone asked it to take nothing new. Read from the store at the welcome.
     draining: bool,
@@ -181,6 +183,7 @@ impl Fleet {
             stopping: false,
             welcomed: false,
             offered: HashMap::new(),
+            accepted: HashSet::new(),
             cool_downs: HashMap::new(),
             outbox,
             over: over.clone(),
@@ -252,7 +255,15 @@ impl Fleet {
 
     /// The offer was accepted. `false`: no such offer was made on this stream.
     pub fn accepted(&self, seat: Seat, attempt: AttemptId) -> bool {
-        self.with(seat, |connected| connected.offered.remove(&attempt).is_some()).unwrap_or(false)
+        let accepted = self.with(seat, |connected| {
+            connected.offered.remove(&attempt).is_some() && connected.accepted.insert(attempt)
+        });
+        accepted.unwrap_or(false)
+    }
+
+    /// The attempt was started. `false`: it was not accepted on this stream, or told before.
+    pub fn started(&self, seat: Seat, attempt: AttemptId) -> bool {
+        self.with(seat, |connected| connected.accepted.remove(&attempt)).unwrap_or(false)
     }
 
     /// The offer was declined: not this task for this worker before `until`.

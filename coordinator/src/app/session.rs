@@ -105,7 +105,10 @@ impl App {
         attempt: AttemptId,
     ) -> Result<Answer, Error> {
         let worker = session.seat.worker;
-        if !self.fleet.accepted(session.seat, attempt) && !self.is_attempt_of(attempt, session).await? {
+        if self.fleet.accepted(session.seat, attempt) {
+            // The offer took a slot beside the one that the worker's credits leave out by now.
+            self.schedule.notify_one();
+        } else if !self.is_attempt_of(attempt, session).await? {
             return Ok(Answer::Withdraw { why: "it was not offered to this worker".to_owned() });
         }
         let now = self.clock.now();
@@ -197,7 +200,8 @@ impl App {
         attempt: AttemptId,
     ) -> Result<(), Error> {
         let worker = session.seat.worker;
-        if !self.is_attempt_of(attempt, session).await? {
+        // Of what was accepted on this stream it is known whose it is.
+        if !self.fleet.started(session.seat, attempt) && !self.is_attempt_of(attempt, session).await? {
             return Ok(());
         }
         match self.store.apply(task, Event::Started { attempt }, self.clock.now()).await {

@@ -1,13 +1,16 @@
 //! What is said on a worker's session.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factory_domain::{AgentKind, Labels};
+use factory_domain::{AgentKind, AttemptId, Labels};
 use factory_proto::convert;
 use factory_proto::v1;
 use factory_proto::v1::session_request::Message as Said;
 use factory_proto::v1::session_response::Message as Told;
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tonic::Streaming;
 
 use super::worker::{read_held, verdict};
@@ -49,30 +52,87 @@ async fn listen(
     said: &mut Streaming<v1::SessionRequest>,
     outbox: &Outbox,
 ) -> Result<(), Error> {
-    loop {
+    let mut answers = Answers::default();
+    let end = loop {
         let message = tokio::select! {
-            () = app.stopping.cancelled() => return Err(Error::Stopping),
-            () = session.over.cancelled() => return Err(Error::SessionOver),
-            () = outbox.closed() => return Ok(()),
-            message = said.message() => message,
+            () = app.stopping.cancelled() => break Err(Error::Stopping),
+            () = session.over.cancelled() => break Err(Error::SessionOver),
+            () = outbox.closed() => break Ok(()),
+            Some(answered) = answers.next() => match answered {
+                Ok(()) => continue,
+                Err(error) => break Err(error),
+            },
+            message = said.message(), if answers.have_room() => message,
         };
         match message {
             Ok(Some(v1::SessionRequest { message: Some(message) })) => {
-                hear(app, session, message, outbox).await?;
+                if let Err(error) = hear(app, session, message, outbox, &mut answers).await {
+                    break Err(error);
+                }
             }
             Ok(Some(v1::SessionRequest { message: None })) => {
                 tracing::debug!("a message this release does not know, on a session");
             }
-            Ok(None) => return Ok(()),
+            Ok(None) => break Ok(()),
             Err(status) => {
                 tracing::debug!(%status, "the session's stream broke");
-                return Ok(());
+                break Ok(());
             }
         }
+    };
+    // What has been heard is heard to its end: its write may be in the store's queue already.
+    while let Some(answered) = answers.next().await {
+        if let Err(error) = answered {
+            tracing::debug!(%error, "a message heard as its session ended");
+        }
+    }
+    end
+}
+
+/// What was said and is not answered yet. Messages about several attempts are answered side by side,
+/// so that the store commits them as one group; those about one attempt in the order they came in.
+#[derive(Default)]
+struct Answers<'s> {
+    under_way: FuturesUnordered<BoxFuture<'s, (AttemptId, Result<(), Error>)>>,
+    attempts: HashSet<AttemptId>,
+}
+
+impl<'s> Answers<'s> {
+    /// Past this the worker's next message waits to be read.
+    const MOST: usize = 64;
+
+    fn have_room(&self) -> bool {
+        self.attempts.len() < Self::MOST
+    }
+
+    async fn begin(
+        &mut self,
+        attempt: AttemptId,
+        answer: impl Future<Output = Result<(), Error>> + Send + 's,
+    ) -> Result<(), Error> {
+        while self.attempts.contains(&attempt) {
+            self.next().await.transpose()?;
+        }
+        self.attempts.insert(attempt);
+        self.under_way.push(async move { (attempt, answer.await) }.boxed());
+        Ok(())
+    }
+
+    /// `None` where nothing is under way.
+    async fn next(&mut self) -> Option<Result<(), Error>> {
+        let (attempt, answered) = self.under_way.next().await?;
+        self.attempts.remove(&attempt);
+        Some(answered)
     }
 }
 
-async fn hear(app: &App, session: &OpenSession, message: Said, outbox: &Outbox) -> Result<(), Error> {
+async fn hear<'s>(
+    app: &'s App,
+    session: &'s OpenSession,
+    message: Said,
+    outbox: &'s Outbox,
+    answers: &mut Answers<'s>,
+) -> Result<(), Error> {
     match message {
         Said::Hello(_) => Err(Error::invalid("hello", "was said before")),
         Said::Credits(credits) => {
@@ -82,22 +142,25 @@ async fn hear(app: &App, session: &OpenSession, message: Said, outbox: &Outbox) 
         Said::Accept(accept) => {
             let task = convert::task_id(&accept.task_id)?;
             let attempt = convert::attempt_id(&accept.attempt_id)?;
-            let answer = match app.accept(session, task, attempt).await? {
-                Answer::Confirm => ToWorker::Confirm(attempt),
-                Answer::Withdraw { why } => ToWorker::Withdraw { attempt, why },
+            let answer = async move {
+                let answer = match app.accept(session, task, attempt).await? {
+                    Answer::Confirm => ToWorker::Confirm(attempt),
+                    Answer::Withdraw { why } => ToWorker::Withdraw { attempt, why },
+                };
+                outbox.try_send(Ok(answer)).map_err(|_| Error::SessionOver)
             };
-            outbox.try_send(Ok(answer)).map_err(|_| Error::SessionOver)
+            answers.begin(attempt, answer).await
         }
         Said::Decline(decline) => {
             let task = convert::task_id(&decline.task_id)?;
             let attempt = convert::attempt_id(&decline.attempt_id)?;
             let cool_down = Duration::from_millis(decline.cool_down_ms);
-            app.decline(session, task, attempt, decline.why, cool_down).await
+            answers.begin(attempt, app.decline(session, task, attempt, decline.why, cool_down)).await
         }
         Said::Started(started) => {
             let task = convert::task_id(&started.task_id)?;
             let attempt = convert::attempt_id(&started.attempt_id)?;
-            app.started(session, task, attempt).await
+            answers.begin(attempt, app.started(session, task, attempt)).await
         }
     }
 }

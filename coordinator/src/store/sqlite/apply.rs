@@ -2,7 +2,7 @@
 
 use factory_domain::{AttemptState, Event, ReturnReason, TaskId, Timestamp};
 
-use super::job::{Tx, Verb};
+use super::job::{Outcome, Tx, Verb};
 use super::moves::{self, Move};
 use super::rows;
 use super::statements;
@@ -19,12 +19,28 @@ impl Verb for Apply {
     type Error = ApplyError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Applied, ApplyError> {
-        let from = moves::load(tx, &[self.task]).await?.remove(&self.task);
-        let from = from.ok_or(ApplyError::NoSuchTask(self.task))?;
-        let decided = Move::decide(from, self.event.clone(), self.now)?;
-        let applied = moves::write(tx, vec![decided], self.now).await?.pop();
-        applied.ok_or_else(|| rows::corrupt("a move left no trace").into())
+        let applied = run_set(std::slice::from_ref(self), tx).await?.pop();
+        applied.unwrap_or_else(|| Err(rows::corrupt("an event had no outcome").into()))
     }
+
+    async fn run_set(verbs: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Outcome<Self>>, StoreError> {
+        let mut outcomes = Vec::with_capacity(verbs.len());
+        for set in moves::sets(verbs, |verb| verb.task) {
+            outcomes.extend(run_set(set, tx).await?);
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Events of as many tasks.
+async fn run_set(verbs: &[Apply], tx: &mut Tx<'_>) -> Result<Vec<Outcome<Apply>>, StoreError> {
+    let tasks: Vec<TaskId> = verbs.iter().map(|verb| verb.task).collect();
+    let mut loaded = moves::load(tx, &tasks).await?;
+    let decided = verbs.iter().map(|Apply { task, event, now }| {
+        let from = loaded.remove(task).ok_or(ApplyError::NoSuchTask(*task))?;
+        Ok(Move::decide(from, event.clone(), *now)?)
+    });
+    moves::write_decided(tx, decided.collect()).await
 }
 
 /// Tasks moved in one transaction at most, so that others get their turn.
@@ -55,7 +71,7 @@ impl Verb for ApplyDue {
             let one = one.map_err(|why| rows::corrupt(format_args!("due task {task}: {why}")))?;
             decided.push(one.because_due());
         }
-        moves::write(tx, decided, self.now).await
+        moves::write(tx, decided).await
     }
 }
 

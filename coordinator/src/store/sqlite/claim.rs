@@ -1,6 +1,6 @@
 //! Offering queued tasks to a worker.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use factory_domain::{
     AttemptId, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, WorkerId, continuation,
@@ -8,7 +8,7 @@ use factory_domain::{
 };
 use serde::Serialize;
 
-use super::job::{Tx, Verb};
+use super::job::{self, Tx, Verb};
 use super::moves::{self, Loaded, Move};
 use super::rows::{self, to_json};
 use super::statements;
@@ -24,30 +24,52 @@ impl Verb for ClaimTasks {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Claimed>, StoreError> {
-        let Claim { worker, session, ref attempt_ids, .. } = self.claim;
-        if self.slots() == 0 || !super::fleet::may_claim(tx, worker, session).await? {
-            return Ok(Vec::new());
-        }
-        let chosen = self.choose(tx).await?;
-        if chosen.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut loaded = moves::load(tx, &chosen).await?;
-        let mut continued = continued(tx, loaded.values()).await?;
-        let mut offers = Vec::with_capacity(chosen.len());
-        for (task, &attempt) in chosen.iter().zip(attempt_ids) {
+        let claimed = run_set(std::slice::from_ref(self), tx).await?.pop();
+        claimed.ok_or_else(|| rows::corrupt("a claim had no outcome"))
+    }
+
+    async fn run_set(verbs: &[Self], tx: &mut Tx<'_>) -> Result<Vec<job::Outcome<Self>>, StoreError> {
+        Ok(run_set(verbs, tx).await?.into_iter().map(Ok).collect())
+    }
+}
+
+/// One after the other they choose; what they chose is offered as one.
+async fn run_set(claims: &[ClaimTasks], tx: &mut Tx<'_>) -> Result<Vec<Vec<Claimed>>, StoreError> {
+    let classes = queued_classes(tx).await?;
+    let (mut chosen, mut taken) = (Vec::with_capacity(claims.len()), HashSet::new());
+    for claim in claims {
+        let tasks = claim.choose(&classes, &taken, tx).await?;
+        taken.extend(tasks.iter().copied());
+        chosen.push(tasks);
+    }
+    let all: Vec<TaskId> = chosen.iter().flatten().copied().collect();
+    if all.is_empty() {
+        return Ok(chosen.iter().map(|_| Vec::new()).collect());
+    }
+    let mut loaded = moves::load(tx, &all).await?;
+    let mut continued = continued(tx, loaded.values()).await?;
+    let mut offers = Vec::with_capacity(all.len());
+    for (ClaimTasks { claim, now }, tasks) in claims.iter().zip(&chosen) {
+        for (task, &attempt) in tasks.iter().zip(&claim.attempt_ids) {
             let from = loaded.remove(task).ok_or_else(|| gone(*task))?;
-            let offer = Move::decide(from, Event::Offered { attempt, worker }, self.now);
+            let offer = Move::decide(from, Event::Offered { attempt, worker: claim.worker }, *now);
             let offer = offer.map_err(|why| rows::corrupt(format_args!("queued task {task}: {why}")))?;
             offers.push(offer.continuing(continued.get(task).cloned()));
         }
-        moves::write(tx, offers, self.now).await?;
-        let mut claimed = read(tx, &chosen).await?;
-        for one in &mut claimed {
-            one.continues = continued.remove(&one.task);
-        }
-        Ok(claimed)
     }
+    moves::write(tx, offers).await?;
+    let mut claimed = read(tx, &all).await?.into_iter().map(|mut one| {
+        one.continues = continued.remove(&one.task);
+        one
+    });
+    Ok(chosen.iter().map(|tasks| claimed.by_ref().take(tasks.len()).collect()).collect())
+}
+
+/// Classes of which tasks are queued.
+async fn queued_classes(tx: &mut Tx<'_>) -> Result<Vec<(i64, Requirements)>, StoreError> {
+    let rows: Vec<(i64, String)> =
+        sqlx::query_as(statements::QUEUED_PLACEMENTS).fetch_all(&mut *tx.connection).await?;
+    rows.into_iter().map(|(id, json)| Ok((id, rows::from_json(&json, "requirements")?))).collect()
 }
 
 /// A class of tasks that the worker can take.
@@ -66,33 +88,41 @@ impl ClaimTasks {
             .min(usize::try_from(self.claim.capacity.free_slots).unwrap_or(usize::MAX))
     }
 
-    /// The best of every class this worker can take, merged by rank. Each class
-    /// is read from the front of its own index, so that neither ended tasks nor
-    /// queued ones of other classes cost anything.
-    async fn choose(&self, tx: &mut Tx<'_>) -> Result<Vec<TaskId>, StoreError> {
-        let classes: Vec<(i64, String)> =
-            sqlx::query_as(statements::QUEUED_PLACEMENTS).fetch_all(&mut *tx.connection).await?;
-        let mut met = Vec::with_capacity(classes.len());
-        for (id, requirements) in classes {
-            let requirements: Requirements = rows::from_json(&requirements, "requirements")?;
-            if requirements.met_by(&self.claim.capacity) {
-                let able = self.claim.left_to.iter().filter(|(_, other)| requirements.met_by(other));
-                met.push(ClassMet { id, left_to: able.map(|(worker, _)| *worker).collect() });
-            }
-        }
-        if met.is_empty() {
+    /// The best of every class this worker can take, merged by rank, without those that a claim
+    /// before it has taken. Each class is read from the front of its own index, so that neither
+    /// ended tasks nor queued ones of other classes cost anything.
+    async fn choose(
+        &self,
+        classes: &[(i64, Requirements)],
+        taken: &HashSet<TaskId>,
+        tx: &mut Tx<'_>,
+    ) -> Result<Vec<TaskId>, StoreError> {
+        let Claim { worker, session, ref capacity, ref except, ref left_to, .. } = self.claim;
+        let met = classes.iter().filter(|(_, requirements)| requirements.met_by(capacity));
+        let met = met.map(|(id, requirements)| {
+            let able = left_to.iter().filter(|(_, other)| requirements.met_by(other));
+            ClassMet { id: *id, left_to: able.map(|(worker, _)| *worker).collect() }
+        });
+        let met: Vec<ClassMet> = met.collect();
+        if met.is_empty() || self.slots() == 0 || !super::fleet::may_claim(tx, worker, session).await? {
             return Ok(Vec::new());
         }
         let mut candidates: Vec<(Vec<u8>, i64, i32)> = sqlx::query_as(statements::CANDIDATES)
             .bind(to_json(&met))
-            .bind(to_json(&self.claim.except))
-            .bind(i64::try_from(self.slots()).unwrap_or(i64::MAX))
+            .bind(to_json(except))
+            .bind(i64::try_from(self.slots() + taken.len()).unwrap_or(i64::MAX))
             .bind(self.now.as_millis())
             .fetch_all(&mut *tx.connection)
             .await?;
         candidates.sort_by_key(|&(_, number, priority)| schedule::rank(priority, number.unsigned_abs()));
-        candidates.truncate(self.slots());
-        candidates.iter().map(|(id, ..)| rows::task_id(id)).collect()
+        let mut chosen = Vec::with_capacity(self.slots());
+        for (id, ..) in candidates {
+            let task = rows::task_id(&id)?;
+            if chosen.len() < self.slots() && !taken.contains(&task) {
+                chosen.push(task);
+            }
+        }
+        Ok(chosen)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use factory_domain::{AttemptId, AttemptState, Contact, Event, TaskId, TaskState, Timestamp, WorkerId};
 
 use super::fleet;
-use super::job::{Tx, Verb};
+use super::job::{Outcome, Tx, Verb};
 use super::moves::{self, Loaded, Move, ReportText};
 use super::rows::{self, to_json};
 use super::statements;
@@ -99,7 +99,7 @@ impl Renew {
             }
         }
         self.extend(tx, &extended).await?;
-        moves::write(tx, moved, self.now).await?;
+        moves::write(tx, moved).await?;
         Ok(verdicts)
     }
 
@@ -154,26 +154,60 @@ impl Verb for AcceptReport {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Reported, StoreError> {
+        let outcome = run_set(std::slice::from_ref(self), tx).await?.pop();
+        outcome.ok_or_else(|| rows::corrupt("a report had no outcome"))
+    }
+
+    async fn run_set(verbs: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Outcome<Self>>, StoreError> {
+        let mut outcomes = Vec::with_capacity(verbs.len());
+        for set in moves::sets(verbs, |verb| verb.reported.task) {
+            outcomes.extend(run_set(set, tx).await?.into_iter().map(Ok));
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Reports of as many tasks.
+async fn run_set(verbs: &[AcceptReport], tx: &mut Tx<'_>) -> Result<Vec<Reported>, StoreError> {
+    let attempts: Vec<AttemptId> = verbs.iter().map(|verb| verb.reported.attempt).collect();
+    let rows = fenced(tx, &attempts).await?;
+    let tasks: Vec<TaskId> = verbs.iter().map(|verb| verb.reported.task).collect();
+    let mut loaded = moves::load(tx, &tasks).await?;
+    let decided = verbs.iter().map(|verb| {
+        let from = loaded.remove(&verb.reported.task);
+        verb.decide(rows.get(&verb.reported.attempt), from)
+    });
+    let answers = moves::write_decided(tx, decided.collect()).await?;
+    Ok(answers.into_iter().map(|answer| answer.map_or_else(Reported::from, Reported::Accepted)).collect())
+}
+
+/// Why a report moves nothing.
+enum NotTaken {
+    Duplicate,
+    Superseded,
+}
+
+impl From<NotTaken> for Reported {
+    fn from(why: NotTaken) -> Self {
+        match why {
+            NotTaken::Duplicate => Self::Duplicate,
+            NotTaken::Superseded => Self::Superseded,
+        }
+    }
+}
+
+impl AcceptReport {
+    /// The move that the report is, or what is answered where it moves nothing.
+    fn decide(&self, row: Option<&Fenced>, from: Option<Loaded>) -> Result<Move, NotTaken> {
         let ReportedAttempt { worker, task, attempt, digest, ref report } = self.reported;
-        let Some(row) = fenced(tx, &[attempt]).await?.remove(&attempt) else {
-            return Ok(Reported::Superseded);
-        };
-        if row.task != task || row.worker != worker {
-            return Ok(Reported::Superseded);
-        }
+        let row = row.filter(|row| row.task == task && row.worker == worker).ok_or(NotTaken::Superseded)?;
         if row.report_digest.as_deref() == Some(&digest[..]) {
-            return Ok(Reported::Duplicate);
+            return Err(NotTaken::Duplicate);
         }
-        let Some(from) = moves::load(tx, &[task]).await?.remove(&task) else {
-            return Ok(Reported::Superseded);
-        };
         let ended = Event::Ended { attempt, outcome: report.outcome.clone() };
         // The domain's own fence: what is not the live attempt, or was never accepted, ends nothing.
-        let Ok(one) = Move::decide(from, ended, self.now) else {
-            return Ok(Reported::Superseded);
-        };
-        let one = one.with_report(ReportText { json: to_json(report), digest });
-        let applied = moves::write(tx, vec![one], self.now).await?.pop();
-        applied.map(Reported::Accepted).ok_or_else(|| rows::corrupt("a report left no trace"))
+        let one =
+            from.and_then(|from| Move::decide(from, ended, self.now).ok()).ok_or(NotTaken::Superseded)?;
+        Ok(one.with_report(ReportText { json: to_json(report), digest }))
     }
 }

@@ -5,7 +5,7 @@
 //! is one statement for the attempts, one for the tasks, one for the feed. Each
 //! checks again, in its `WHERE`, what the decision was based on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use factory_domain::{
     AttemptId, AttemptState, Continuation, Decision, Event, Preference, Rejected, RetryPolicy, Standing,
@@ -57,8 +57,25 @@ pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<Ta
     Ok(loaded)
 }
 
+/// Moves in one statement at most: a report can be large, and what a statement is given is copied a few times.
+const SET: usize = 64;
+
+/// `verbs` in their order, cut into sets in which no task comes twice: in one [`write`] it moves once.
+pub(super) fn sets<V>(verbs: &[V], task: impl Fn(&V) -> TaskId) -> Vec<&[V]> {
+    let (mut sets, mut rest) = (Vec::new(), verbs);
+    while !rest.is_empty() {
+        let mut tasks = HashSet::new();
+        let fitting = rest.iter().take(SET).take_while(|verb| tasks.insert(task(verb))).count();
+        let (set, after) = rest.split_at(fitting);
+        sets.push(set);
+        rest = after;
+    }
+    sets
+}
+
 /// One decided event of one task.
 pub(super) struct Move {
+    at: Timestamp,
     from: Loaded,
     event: Event,
     decision: Decision,
@@ -74,9 +91,9 @@ pub(super) struct ReportText {
 }
 
 impl Move {
-    pub(super) fn decide(from: Loaded, event: Event, now: Timestamp) -> Result<Self, Rejected> {
-        let decision = transition(&from.standing, &event, now)?;
-        Ok(Self { from, event, decision, because_due: false, report: None, continues: None })
+    pub(super) fn decide(from: Loaded, event: Event, at: Timestamp) -> Result<Self, Rejected> {
+        let decision = transition(&from.standing, &event, at)?;
+        Ok(Self { at, from, event, decision, because_due: false, report: None, continues: None })
     }
 
     pub(super) fn because_due(mut self) -> Self {
@@ -97,37 +114,49 @@ impl Move {
 }
 
 /// Writes `moves` down, at most one for each task, and says what follows.
-pub(super) async fn write(
-    tx: &mut Tx<'_>,
-    moves: Vec<Move>,
-    now: Timestamp,
-) -> Result<Vec<Applied>, StoreError> {
+pub(super) async fn write(tx: &mut Tx<'_>, moves: Vec<Move>) -> Result<Vec<Applied>, StoreError> {
     if moves.is_empty() {
         return Ok(Vec::new());
     }
     let (mut added, mut moved, mut tasks, mut events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for one in &moves {
         match one.event {
-            Event::Offered { worker, .. } => added.extend(AttemptAdded::of(one, worker, tx, now)),
-            _ => moved.extend(AttemptMoved::of(one, tx, now)?),
+            Event::Offered { worker, .. } => added.extend(AttemptAdded::of(one, worker, tx)),
+            _ => moved.extend(AttemptMoved::of(one, tx)?),
         }
-        tasks.push(TaskMoved::of(one, now));
+        tasks.push(TaskMoved::of(one));
         events.push(EventAdded::of(one));
     }
     if !added.is_empty() {
-        run(tx, statements::ADD_ATTEMPTS, &added, now).await?;
+        run(tx, statements::ADD_ATTEMPTS, &added).await?;
     }
     if !moved.is_empty() {
-        run(tx, statements::MOVE_ATTEMPTS, &moved, now).await?;
+        run(tx, statements::MOVE_ATTEMPTS, &moved).await?;
     }
-    run(tx, statements::MOVE_TASKS, &tasks, now).await?;
-    append(tx, &events, now).await?;
-    Ok(moves.into_iter().map(|one| one.applied(now)).collect())
+    run(tx, statements::MOVE_TASKS, &tasks).await?;
+    append(tx, &events).await?;
+    Ok(moves.into_iter().map(Move::applied).collect())
+}
+
+/// Writes down those that were decided; those that were refused keep their place.
+pub(super) async fn write_decided<E>(
+    tx: &mut Tx<'_>,
+    decided: Vec<Result<Move, E>>,
+) -> Result<Vec<Result<Applied, E>>, StoreError> {
+    let mut moves = Vec::with_capacity(decided.len());
+    let places: Vec<Result<(), E>> =
+        decided.into_iter().map(|one| one.map(|decided| moves.push(decided))).collect();
+    let mut applied = write(tx, moves).await?.into_iter();
+    let answer = |place: Result<(), E>| match place {
+        Ok(()) => applied.next().map(Ok).ok_or_else(|| rows::corrupt("a move left no trace")),
+        Err(refused) => Ok(Err(refused)),
+    };
+    places.into_iter().map(answer).collect()
 }
 
 /// Appends to the feed.
-async fn append(tx: &mut Tx<'_>, events: &[EventAdded], now: Timestamp) -> Result<(), StoreError> {
-    let last = run(tx, statements::ADD_EVENTS, events, now).await?;
+async fn append(tx: &mut Tx<'_>, events: &[EventAdded]) -> Result<(), StoreError> {
+    let last = run(tx, statements::ADD_EVENTS, events).await?;
     tx.cursor = rows::unsigned(last)?;
     Ok(())
 }
@@ -137,13 +166,8 @@ async fn run<T: Serialize + Sync>(
     tx: &mut Tx<'_>,
     statement: &'static str,
     rows: &[T],
-    now: Timestamp,
 ) -> Result<i64, StoreError> {
-    let done = sqlx::query(statement)
-        .bind(to_json(&rows))
-        .bind(now.as_millis())
-        .execute(&mut *tx.connection)
-        .await?;
+    let done = sqlx::query(statement).bind(to_json(&rows)).execute(&mut *tx.connection).await?;
     if done.rows_affected() == rows.len() as u64 {
         return Ok(done.last_insert_rowid());
     }
@@ -155,6 +179,7 @@ async fn run<T: Serialize + Sync>(
 
 #[derive(Serialize)]
 struct AttemptAdded {
+    at: Timestamp,
     id: AttemptId,
     task: TaskId,
     number: u32,
@@ -165,17 +190,18 @@ struct AttemptAdded {
 }
 
 impl AttemptAdded {
-    fn of(one: &Move, worker: WorkerId, tx: &Tx<'_>, now: Timestamp) -> Option<Self> {
+    fn of(one: &Move, worker: WorkerId, tx: &Tx<'_>) -> Option<Self> {
         let (id, to) = one.decision.attempt?;
         let number = one.decision.tally.attempts;
-        let (task, deadline_at) = (one.from.task, deadline(to, tx, now));
+        let (at, task, deadline_at) = (one.at, one.from.task, deadline(to, tx, one.at));
         let continues = one.continues.as_ref().map(to_json);
-        Some(Self { id, task, number, worker, to, deadline_at, continues })
+        Some(Self { at, id, task, number, worker, to, deadline_at, continues })
     }
 }
 
 #[derive(Serialize)]
 struct AttemptMoved<'m> {
+    at: Timestamp,
     id: AttemptId,
     task: TaskId,
     from: AttemptState,
@@ -191,7 +217,7 @@ struct AttemptMoved<'m> {
 }
 
 impl<'m> AttemptMoved<'m> {
-    fn of(one: &'m Move, tx: &Tx<'_>, now: Timestamp) -> Result<Option<Self>, StoreError> {
+    fn of(one: &'m Move, tx: &Tx<'_>) -> Result<Option<Self>, StoreError> {
         let Some((id, to)) = one.decision.attempt else { return Ok(None) };
         let from = match one.from.attempt {
             Some((live, state)) if live == id => state,
@@ -201,7 +227,9 @@ impl<'m> AttemptMoved<'m> {
             Event::Returned { why, .. } => Some(rows::why_returned(why)),
             _ => None,
         };
+        let now = one.at;
         Ok(Some(Self {
+            at: now,
             id,
             task: one.from.task,
             from,
@@ -235,6 +263,7 @@ pub(super) fn deadline(state: AttemptState, tx: &Tx<'_>, now: Timestamp) -> Opti
 
 #[derive(Serialize)]
 struct TaskMoved {
+    at: Timestamp,
     id: TaskId,
     from: &'static str,
     from_attempt: Option<AttemptId>,
@@ -254,7 +283,7 @@ struct TaskMoved {
 }
 
 impl TaskMoved {
-    fn of(one: &Move, now: Timestamp) -> Self {
+    fn of(one: &Move) -> Self {
         let Decision { state, tally, .. } = &one.decision;
         let (wake_at, parked_because) = match state {
             TaskState::Parked { until, why } => (Some(*until), Some(to_json(why))),
@@ -264,12 +293,13 @@ impl TaskMoved {
             TaskState::Failed { failure, .. } => Some(to_json(failure)),
             _ => None,
         };
-        let kept = one.preference(now);
+        let kept = one.preference();
         let prefer_worker = match state {
             TaskState::Parked { .. } => affinity::preferred(&one.from.standing.state, &one.event),
             _ => kept.map(|kept| kept.worker),
         };
         Self {
+            at: one.at,
             id: one.from.task,
             from: one.from.standing.state.name(),
             from_attempt: one.from.attempt.map(|(id, _)| id),
@@ -278,7 +308,7 @@ impl TaskMoved {
             wake_at,
             parked_because,
             failure,
-            ended_at: state.is_terminal().then_some(now),
+            ended_at: state.is_terminal().then_some(one.at),
             attempts: tally.attempts,
             agent_failures: tally.agent_failures,
             infrastructure_failures: tally.infrastructure_failures,
@@ -305,6 +335,7 @@ fn attempt_of(one: &Move) -> Option<AttemptId> {
 
 #[derive(Serialize)]
 struct EventAdded {
+    at: Timestamp,
     task: TaskId,
     attempt: Option<AttemptId>,
     kind: &'static str,
@@ -315,6 +346,7 @@ struct EventAdded {
 impl EventAdded {
     fn of(one: &Move) -> Self {
         Self {
+            at: one.at,
             task: one.from.task,
             attempt: one.event.attempt(),
             kind: one.event.name(),
@@ -327,14 +359,14 @@ impl EventAdded {
 impl Move {
     /// A task that wakes is kept for the worker where its work is. Nothing else that befalls a task
     /// leaves it kept: whoever declines it, or lets its offer lapse, has had its turn.
-    fn preference(&self, now: Timestamp) -> Option<Preference> {
+    fn preference(&self) -> Option<Preference> {
         let woken = matches!(self.event, Event::Woken);
         let worker = self.from.prefer_worker.filter(|_| woken)?;
-        Some(Preference { worker, until: now.after(affinity::KEPT_FOR) })
+        Some(Preference { worker, until: self.at.after(affinity::KEPT_FOR) })
     }
 
-    fn applied(self, now: Timestamp) -> Applied {
-        let prefers = self.preference(now);
+    fn applied(self) -> Applied {
+        let prefers = self.preference();
         let Decision { state, effects, .. } = self.decision;
         Applied { task: self.from.task, event: self.event, state, effects, prefers }
     }

@@ -104,7 +104,7 @@ statements! {
          RETURNING task_id, (SELECT t.number FROM tasks t WHERE t.id = task_id), cursor";
     ADD_EVENTS =
         "INSERT INTO events (at, task_id, attempt_id, kind, event, state)
-         SELECT ?2, unhex(n.value ->> '$.task', '-'), unhex(n.value ->> '$.attempt', '-'),
+         SELECT n.value ->> '$.at', unhex(n.value ->> '$.task', '-'), unhex(n.value ->> '$.attempt', '-'),
                 n.value ->> '$.kind', n.value ->> '$.event', n.value ->> '$.state'
          FROM json_each(?1) AS n ORDER BY n.key";
 
@@ -121,7 +121,7 @@ statements! {
     ADD_ATTEMPTS =
         "INSERT INTO attempts (id, task_id, number, worker_id, state, offered_at, deadline_at, continues)
          SELECT unhex(n.value ->> '$.id', '-'), unhex(n.value ->> '$.task', '-'), n.value ->> '$.number',
-                unhex(n.value ->> '$.worker', '-'), n.value ->> '$.to', ?2, n.value ->> '$.deadline_at',
+                unhex(n.value ->> '$.worker', '-'), n.value ->> '$.to', n.value ->> '$.at', n.value ->> '$.deadline_at',
                 n.value ->> '$.continues'
          FROM json_each(?1) AS n";
     MOVE_ATTEMPTS =
@@ -135,7 +135,7 @@ statements! {
          WHERE attempts.id = unhex(m.value ->> '$.id', '-')
            AND attempts.task_id = unhex(m.value ->> '$.task', '-')
            AND attempts.state = m.value ->> '$.from'
-           AND (NOT m.value ->> '$.because_due' OR attempts.deadline_at <= ?2)";
+           AND (NOT m.value ->> '$.because_due' OR attempts.deadline_at <= m.value ->> '$.at')";
     MOVE_TASKS =
         "UPDATE tasks
          SET state = m.value ->> '$.to', attempt_id = unhex(m.value ->> '$.attempt', '-'),
@@ -145,12 +145,12 @@ statements! {
              infrastructure_failures = m.value ->> '$.infrastructure_failures',
              usage_limits = m.value ->> '$.usage_limits',
              prefer_worker = unhex(m.value ->> '$.prefer_worker', '-'),
-             prefer_until = m.value ->> '$.prefer_until', updated_at = ?2
+             prefer_until = m.value ->> '$.prefer_until', updated_at = m.value ->> '$.at'
          FROM json_each(?1) AS m
          WHERE tasks.id = unhex(m.value ->> '$.id', '-')
            AND tasks.state = m.value ->> '$.from'
            AND tasks.attempt_id IS unhex(m.value ->> '$.from_attempt', '-')
-           AND (NOT m.value ->> '$.because_due' OR tasks.wake_at IS NULL OR tasks.wake_at <= ?2)";
+           AND (NOT m.value ->> '$.because_due' OR tasks.wake_at IS NULL OR tasks.wake_at <= m.value ->> '$.at')";
 
     // Claim.
     QUEUED_PLACEMENTS =

@@ -2,7 +2,7 @@
 //!
 //! It takes whatever has queued up, runs it in one transaction, commits once,
 //! and only then answers each. A lone verb waits for nobody, a burst shares one
-//! sync, and neighbours of one kind are run as a set. A verb that fails is
+//! sync, and those of one kind are run as a set. A verb that fails is
 //! undone alone; a commit that fails is everyone's answer, and the writer goes on.
 
 use std::error::Error;
@@ -192,11 +192,12 @@ impl Writer {
     }
 }
 
-/// Neighbours of one kind become one job; the order stays.
+/// Those of one kind become one job, in the place of the first of them. Of those that wait none
+/// has been answered, so that nobody could tell one order from another.
 fn gather(waiting: &mut Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-    let mut gathered: Vec<Box<dyn Job>> = Vec::with_capacity(waiting.len());
+    let mut gathered: Vec<Box<dyn Job>> = Vec::new();
     for mut job in waiting.drain(..) {
-        if !gathered.last_mut().is_some_and(|last| last.absorb(job.as_mut())) {
+        if !gathered.iter_mut().any(|earlier| earlier.absorb(job.as_mut())) {
             gathered.push(job);
         }
     }
