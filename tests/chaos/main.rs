@@ -2,6 +2,7 @@
 
 mod coordinator;
 mod network;
+mod restart;
 mod seeded;
 mod storm;
 mod worker;
