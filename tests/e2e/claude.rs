@@ -59,7 +59,7 @@ impl Fixture {
     }
 }
 
-fn worker_with(cli: &PathBuf, api: &MessagesApi, name: &str, slots: u32) -> WorkerSetup {
+pub fn worker_with(cli: &PathBuf, api: &MessagesApi, name: &str, slots: u32) -> WorkerSetup {
     WorkerSetup::named(name, slots)
         .env("FACTORY_CLAUDE_BIN", cli)
         .env("ANTHROPIC_API_KEY", "dummy")

@@ -10,6 +10,7 @@ mod full_disk;
 mod limits;
 mod logins;
 mod messages_api;
+mod resume;
 mod served;
 mod service;
 mod work;
