@@ -3,7 +3,10 @@
 
 pub mod client;
 pub mod convert;
+pub mod protocol;
 pub mod record;
+
+pub use protocol::PROTOCOL_VERSION;
 
 /// The generated messages, clients and servers of package `factory.v1`.
 #[expect(clippy::all, missing_docs, reason = "generated")]
@@ -14,6 +17,3 @@ pub mod v1 {
     pub const FILE_DESCRIPTOR_SET: &[u8] =
         include_bytes!(concat!(env!("OUT_DIR"), "/factory_descriptor.bin"));
 }
-
-/// The version of the worker protocol this build speaks.
-pub const PROTOCOL_VERSION: u32 = 1;

@@ -82,6 +82,8 @@ pub struct Shared {
     pub logs: LogFeed,
     pub outbox: Outbox,
     pub standing: watch::Sender<Standing>,
+    /// The version of the protocol that was settled on last; 0 until then.
+    pub protocol: watch::Sender<u32>,
     /// Counts sessions opened.
     pub welcomed: watch::Sender<u64>,
     pub drain: Drain,
@@ -215,6 +217,7 @@ impl Worker {
             logs,
             outbox,
             standing: watch::Sender::new(Standing::Connecting),
+            protocol: watch::Sender::new(0),
             welcomed: watch::Sender::new(0),
             drain: Drain::default(),
             begun,
@@ -247,7 +250,8 @@ impl Worker {
         let patient = || Uplink::new(shared.coordinator(), shared.welcomed.subscribe());
         self.loops.spawn(attempts(beginnings, token()));
         self.loops.spawn(log_loop.run(shared.worker, patient(), token()));
-        self.loops.spawn(outbox_loop.run(shared.worker, patient(), token()));
+        let protocol = shared.protocol.subscribe();
+        self.loops.spawn(outbox_loop.run(shared.worker, protocol, patient(), token()));
         self.loops.spawn(heartbeat::run(Arc::clone(shared), patient(), token()));
         // Its own welcome must not hurry the session on.
         let session = Uplink::new(shared.coordinator(), watch::Sender::new(0).subscribe());

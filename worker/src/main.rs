@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use factory_worker::Worker;
 use factory_worker::config::{self, ConfigErrors, Flags, LogFormat, WorkerConfig};
 use factory_worker::shim::ShimProgram;
+use factory_worker::{StartError, Worker};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -25,13 +25,20 @@ fn main() -> ExitCode {
 
 /// The settings cannot be used; the same code as for flags that cannot be read.
 const USAGE: u8 = 2;
+/// The coordinator does not take this worker: a wrong token, or releases too far apart. Whoever
+/// starts it again later finds out whether that has changed.
+const REFUSED: u8 = 5;
 
 fn daemon() -> ExitCode {
     match run(Flags::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("factory-worker: {error:#}");
-            if error.is::<ConfigErrors>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+            match error.downcast_ref::<StartError>() {
+                Some(StartError::Refused { .. }) => ExitCode::from(REFUSED),
+                _ if error.is::<ConfigErrors>() => ExitCode::from(USAGE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factory_domain::{AttemptId, LeaseTerms, RepoSource};
+use factory_proto::protocol::Versions;
+use factory_proto::v1;
 use factory_proto::v1::session_request::Message as Say;
 use factory_proto::v1::session_response::Message as Heard;
-use factory_proto::{PROTOCOL_VERSION, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -89,8 +90,15 @@ async fn serve(shared: &Arc<Shared>, uplink: &mut Uplink) -> Result<(), Trouble>
     }
 }
 
+/// The next message this release knows; `None`: the stream has ended.
 async fn next(heard: &mut Streaming<v1::SessionResponse>) -> Result<Option<Heard>, Trouble> {
-    Ok(heard.message().await?.and_then(|response| response.message))
+    while let Some(response) = heard.message().await? {
+        if let Some(message) = response.message {
+            return Ok(Some(message));
+        }
+        tracing::debug!("a message this release does not know, on the session");
+    }
+    Ok(None)
 }
 
 struct Session {
@@ -115,7 +123,8 @@ impl Session {
             session_id: self.shared.session.to_string(),
             name: config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            protocol: PROTOCOL_VERSION,
+            protocol: Versions::SPOKEN.oldest,
+            newest_protocol: Versions::SPOKEN.newest,
             labels: config.labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
             slots: config.slots,
             agents: self.shared.crew.readiness(),
@@ -125,6 +134,9 @@ impl Session {
     }
 
     async fn welcomed(&self, welcome: v1::Welcome) -> Result<(), Trouble> {
+        let Some(protocol) = Versions::SPOKEN.settled_by(&welcome) else {
+            return Err(Trouble::Protocol { release: welcome.version, settled: welcome.protocol });
+        };
         let millis = Duration::from_millis;
         let terms = LeaseTerms {
             heartbeat: millis(welcome.heartbeat_ms.max(1)),
@@ -132,7 +144,8 @@ impl Session {
             lost_after: millis(welcome.lost_after_ms),
             offer: millis(welcome.offer_ms),
         };
-        tracing::info!(coordinator = welcome.version, ?terms, "session opened");
+        tracing::info!(coordinator = welcome.version, protocol, ?terms, "session opened");
+        self.shared.protocol.send_replace(protocol);
         self.shared.drain.told(welcome.draining, millis(welcome.hand_over_after_ms));
         self.accept_again(&welcome.verdicts).await?;
         heartbeat::obey(&self.shared, welcome.verdicts);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use factory_proto::client::{Client, ClientConfig, ClientError};
+use factory_proto::protocol::Versions;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
@@ -18,6 +19,13 @@ pub enum Trouble {
     /// The session comes first: it makes the worker known.
     #[error("there is no session with the coordinator yet")]
     NotWelcomed,
+    #[error(
+        "the coordinator's release ({release}) settled on protocol {settled}, and this worker's ({own}) \
+         speaks {spoken}; upgrade the worker",
+        own = env!("CARGO_PKG_VERSION"),
+        spoken = Versions::SPOKEN,
+    )]
+    Protocol { release: String, settled: u32 },
     #[error("what was to be sent cannot be read")]
     Disk(#[from] std::io::Error),
     #[error("the call ended in {:?}: {}", .0.code(), .0.message())]
@@ -46,7 +54,8 @@ impl Trouble {
     /// Whether the coordinator said no to the worker itself, so that asking again the same way is of no use.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Connect(ClientError::InvalidUrl { .. } | ClientError::InvalidToken) => true,
+            Self::Connect(ClientError::InvalidUrl { .. } | ClientError::InvalidToken)
+            | Self::Protocol { .. } => true,
             Self::Connect(ClientError::Unreachable { .. }) | Self::NotWelcomed | Self::Disk(_) => false,
             Self::Answer(status) => matches!(
                 status.code(),
@@ -88,6 +97,11 @@ impl Uplink {
     /// A call went through: the next trouble starts with a short pause again.
     pub fn worked(&mut self) {
         self.pauses = pauses();
+    }
+
+    /// The next call makes a connection of its own; calls under way keep theirs.
+    pub fn renew(&mut self) {
+        self.client = None;
     }
 
     /// Drops the connection and waits before the next try.

@@ -1,6 +1,7 @@
 //! What a use case can answer instead of its result.
 
 use factory_domain::{AttemptId, Rejected, TaskId};
+use factory_proto::protocol::{Skew, Versions};
 
 use crate::artifacts::ArtifactError;
 use crate::logs::LogError;
@@ -52,11 +53,12 @@ pub enum Error {
     #[error("attempt {0} is not this worker's, or is no longer open")]
     NotYours(AttemptId),
     #[error(
-        "the worker speaks protocol {theirs}, and this coordinator ({release}) speaks {ours}; \
-         upgrade the older of the two",
-        release = env!("CARGO_PKG_VERSION")
+        "the worker's release ({release}) speaks protocol {theirs}, and this coordinator's ({own}) speaks {ours}; {step}",
+        own = env!("CARGO_PKG_VERSION"),
+        ours = Versions::SPOKEN,
+        step = upgrade(*.skew),
     )]
-    Protocol { theirs: u32, ours: u32 },
+    Protocol { release: String, theirs: Versions, skew: Skew },
     #[error("the worker did not say {0}")]
     Silent(&'static str),
     #[error("this session is over: a newer one of the same worker is connected, or nobody read this one")]
@@ -76,6 +78,14 @@ pub enum Error {
 impl Error {
     pub fn invalid(field: impl Into<String>, why: impl ToString) -> Self {
         Self::Invalid(vec![FieldViolation::new(field, why)])
+    }
+}
+
+/// Coordinators go first: each also speaks what the workers of the release before it speak.
+fn upgrade(skew: Skew) -> &'static str {
+    match skew {
+        Skew::TheyAreOlder => "upgrade the worker",
+        Skew::TheyAreNewer => "upgrade the coordinator; it goes before its workers",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use factory_domain::{AttemptId, Contact, Event, LeaseTerms, Rejected, ReturnReason, TaskId, TaskState};
-use factory_proto::PROTOCOL_VERSION;
+use factory_proto::protocol::Versions;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Refusal, refusal};
@@ -17,13 +17,16 @@ const COOL_DOWN: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 #[derive(Debug)]
 pub struct Hello {
     pub worker: WorkerEntry,
-    pub protocol: u32,
+    /// Of the protocol, those it speaks.
+    pub protocol: Versions,
     /// Attempts found on its disk, or kept through a reconnect.
     pub held: Vec<Held>,
 }
 
 #[derive(Debug)]
 pub struct Welcome {
+    /// The version of the protocol spoken from here on.
+    pub protocol: u32,
     pub terms: LeaseTerms,
     pub verdicts: Vec<(AttemptId, Holding)>,
     /// It is offered nothing new until it is resumed.
@@ -52,13 +55,15 @@ impl App {
     /// Enters the worker, says what becomes of the attempts it holds, and seats it.
     /// The welcome is in `outbox` before anything else.
     pub async fn open_session(&self, hello: Hello, outbox: Outbox) -> Result<OpenSession, Error> {
-        if hello.protocol != PROTOCOL_VERSION {
-            return Err(Error::Protocol { theirs: hello.protocol, ours: PROTOCOL_VERSION });
-        }
         let worker = hello.worker;
+        let protocol = Versions::SPOKEN.settle(hello.protocol).map_err(|skew| Error::Protocol {
+            release: worker.version.clone(),
+            theirs: hello.protocol,
+            skew,
+        })?;
         let (seat, over) = self.fleet.connect(&worker, outbox)?;
         let session = OpenSession { seat, over };
-        match self.welcome(&worker, seat, hello.held).await {
+        match self.welcome(&worker, seat, protocol, hello.held).await {
             Ok(()) => {
                 tracing::info!(worker = %worker.id, name = worker.name, slots = worker.slots, "worker connected");
                 Ok(session)
@@ -70,7 +75,13 @@ impl App {
         }
     }
 
-    async fn welcome(&self, worker: &WorkerEntry, seat: Seat, held: Vec<Held>) -> Result<(), Error> {
+    async fn welcome(
+        &self,
+        worker: &WorkerEntry,
+        seat: Seat,
+        protocol: u32,
+        held: Vec<Held>,
+    ) -> Result<(), Error> {
         self.store.register_worker(worker.clone(), self.clock.now()).await?;
         let renewal =
             Renewal { worker: worker.id, session: worker.session, held, free_disk: worker.free_disk };
@@ -79,7 +90,7 @@ impl App {
         let row = self.store.worker(worker.id).await?;
         let draining = row.filter(|row| row.draining_since.is_some());
         let drain = draining.map(|row| Drain::until(row.hand_over_at, self.clock.now()));
-        let welcome = Welcome { terms: self.terms, verdicts, drain };
+        let welcome = Welcome { protocol, terms: self.terms, verdicts, drain };
         if self.fleet.welcome(seat, welcome) { Ok(()) } else { Err(Error::SessionOver) }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use factory_domain::{AgentKind, AttemptId, Labels};
 use factory_proto::convert;
+use factory_proto::protocol::Versions;
 use factory_proto::v1;
 use factory_proto::v1::session_request::Message as Said;
 use factory_proto::v1::session_response::Message as Told;
@@ -166,6 +167,7 @@ async fn hear<'s>(
 }
 
 fn read_hello(hello: v1::Hello) -> Result<Hello, Error> {
+    let protocol = Versions::of(&hello);
     let mut labels = Labels::default();
     for (key, value) in hello.labels {
         labels.insert(key, value).map_err(|error| Error::invalid("hello.labels", error))?;
@@ -185,7 +187,7 @@ fn read_hello(hello: v1::Hello) -> Result<Hello, Error> {
             slots: hello.slots,
             free_disk: hello.free_disk_bytes,
         },
-        protocol: hello.protocol,
+        protocol,
         held: hello.held.iter().map(read_held).collect::<Result<_, _>>()?,
     })
 }
@@ -233,7 +235,7 @@ fn hand_over_after(drain: Option<Drain>) -> u64 {
     drain.and_then(|drain| drain.hand_over_after).map_or(0, |span| millis(span).max(1))
 }
 
-fn welcome(Welcome { terms, verdicts, drain }: Welcome) -> v1::Welcome {
+fn welcome(Welcome { protocol, terms, verdicts, drain }: Welcome) -> v1::Welcome {
     v1::Welcome {
         heartbeat_ms: millis(terms.heartbeat),
         lease_ms: millis(terms.lease),
@@ -243,6 +245,7 @@ fn welcome(Welcome { terms, verdicts, drain }: Welcome) -> v1::Welcome {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         draining: drain.is_some(),
         hand_over_after_ms: hand_over_after(drain),
+        protocol,
     }
 }
 

@@ -231,15 +231,6 @@ async fn a_newer_session_takes_the_place_of_the_older_and_not_the_other_way_roun
 }
 
 #[tokio::test]
-async fn a_worker_of_another_protocol_is_told_which_to_upgrade() {
-    let factory = Factory::start().await;
-    let stranger = v1::Hello { protocol: 99, ..hello(Uuid::now_v7()) };
-    let refused = Worker::connect_as(&factory.client, stranger).await.err().expect("refused");
-    assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("99"), "{refused}");
-}
-
-#[tokio::test]
 async fn a_stop_ends_open_sessions_at_once() {
     let factory = Factory::start().await;
     let mut worker = Worker::connect(&factory.client).await;

@@ -10,5 +10,6 @@ mod leases;
 mod logs;
 mod retention;
 mod setup;
+mod skew;
 mod tasks;
 mod watch;

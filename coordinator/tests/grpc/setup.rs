@@ -164,6 +164,10 @@ impl Worker {
         self.say.send(request).await.expect("the session is open");
     }
 
+    pub async fn say_something_of_later(&self) {
+        self.say.send(v1::SessionRequest { message: None }).await.expect("the session is open");
+    }
+
     pub async fn credits(&self, free_slots: u32) {
         self.say(Say::Credits(v1::Credits { free_slots, stopping: false })).await;
     }

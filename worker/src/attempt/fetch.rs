@@ -91,7 +91,7 @@ fn is_passing(trouble: &Trouble) -> bool {
                 Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded
             )
         }
-        Trouble::NotWelcomed | Trouble::Disk(_) => false,
+        Trouble::NotWelcomed | Trouble::Protocol { .. } | Trouble::Disk(_) => false,
     }
 }
 

@@ -10,12 +10,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
-use factory_domain::{Checkpoint, Report, TaskId, WorkerId};
+use factory_domain::{Checkpoint, FailureReason, Report, TaskId, WorkerId};
 use factory_proto::client::Client;
+use factory_proto::protocol::HANDS_OVER;
 use factory_proto::v1;
 use prost::Message;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -106,7 +107,13 @@ pub struct OutboxLoop {
 
 impl OutboxLoop {
     /// Runs until the token is cancelled.
-    pub async fn run(mut self, worker: WorkerId, mut uplink: Uplink, token: CancellationToken) {
+    pub async fn run(
+        mut self,
+        worker: WorkerId,
+        protocol: watch::Receiver<u32>,
+        mut uplink: Uplink,
+        token: CancellationToken,
+    ) {
         loop {
             while let Ok(letter) = self.posted.try_recv() {
                 self.waiting.push_back(letter);
@@ -121,7 +128,7 @@ impl OutboxLoop {
             };
             let sent = tokio::select! {
                 () = token.cancelled() => return,
-                sent = letter.send(worker, &mut uplink) => sent,
+                sent = letter.send(worker, &protocol, &mut uplink) => sent,
             };
             match sent {
                 Ok(taken) => {
@@ -147,7 +154,12 @@ impl OutboxLoop {
 }
 
 impl Letter {
-    async fn send(&mut self, worker: WorkerId, uplink: &mut Uplink) -> Result<Taken, Trouble> {
+    async fn send(
+        &mut self,
+        worker: WorkerId,
+        protocol: &watch::Receiver<u32>,
+        uplink: &mut Uplink,
+    ) -> Result<Taken, Trouble> {
         let client = uplink.client().await?;
         let enclosures: Vec<Enclosure> =
             serde_json::from_slice(&blocking::read(enclosures_path(&self.spool)).await?)
@@ -161,12 +173,14 @@ impl Letter {
             self.checkpointed = true;
         }
         let encoded = blocking::read(self.spool.report_path()).await?;
+        let report = v1::Report::decode(encoded.as_slice()).map_err(io::Error::from)?;
+        let protocol = *protocol.borrow();
         let request = v1::ReportRequest {
             worker_id: worker.to_string(),
             task_id: self.task.to_string(),
             attempt_id: self.spool.attempt().to_string(),
             digest: Sha256::digest(&encoded).to_vec(),
-            report: Some(v1::Report::decode(encoded.as_slice()).map_err(io::Error::from)?),
+            report: Some(spoken_in(protocol, report)?),
         };
         let reply = client.worker().report(client.request(request)).await?.into_inner();
         match reply.verdict() {
@@ -201,6 +215,21 @@ impl Letter {
     fn owner(&self, worker: WorkerId) -> Owner {
         Owner { worker, task: self.task, attempt: self.spool.attempt() }
     }
+}
+
+/// The report as a coordinator of this version of the protocol understands it.
+fn spoken_in(protocol: u32, report: v1::Report) -> Result<v1::Report, Trouble> {
+    if report.outcome() != v1::OutcomeKind::HandedOver || protocol >= HANDS_OVER {
+        return Ok(report);
+    }
+    if protocol == 0 {
+        return Err(Trouble::NotWelcomed);
+    }
+    let failure = v1::Failure {
+        reason: FailureReason::WorkerError.as_str().to_owned(),
+        message: "the worker stopped, and ended the agent for that".to_owned(),
+    };
+    Ok(v1::Report { outcome: v1::OutcomeKind::Failed.into(), failure: Some(failure), ..report })
 }
 
 /// Whether an attempt's report is on disk.

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use factory_proto::v1;
 use factory_proto::v1::session_request::Message as Said;
 use factory_proto::v1::session_response::Message as Say;
 use factory_proto::v1::worker_service_server::{WorkerService, WorkerServiceServer};
+use factory_proto::{PROTOCOL_VERSION, v1};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -52,6 +52,8 @@ pub struct Plan {
     pub terms: v1::Welcome,
     /// Verdicts, of Welcome and of heartbeats; carry on where an attempt is not named.
     pub verdicts: BTreeMap<String, v1::Verdict>,
+    /// Verdicts are ones that only a later release knows.
+    pub verdicts_of_later: bool,
     pub confirm: bool,
     /// Reports still to be turned away.
     pub refuse_reports: u32,
@@ -68,11 +70,13 @@ impl Default for Plan {
             lease_ms: 10_000,
             lost_after_ms: 60_000,
             offer_ms: 5_000,
+            protocol: PROTOCOL_VERSION,
             ..v1::Welcome::default()
         };
         Self {
             terms,
             verdicts: BTreeMap::new(),
+            verdicts_of_later: false,
             confirm: true,
             refuse_reports: 0,
             tried_again: false,
@@ -87,7 +91,8 @@ impl Plan {
         held.iter()
             .map(|held| {
                 let verdict = self.verdicts.get(&held.attempt_id).copied().unwrap_or(v1::Verdict::CarryOn);
-                v1::HeldVerdict { attempt_id: held.attempt_id.clone(), verdict: verdict.into() }
+                let verdict = if self.verdicts_of_later { 99 } else { verdict.into() };
+                v1::HeldVerdict { attempt_id: held.attempt_id.clone(), verdict }
             })
             .collect()
     }
@@ -153,6 +158,13 @@ impl Coordinator {
     pub async fn say(&self, message: Say) {
         let session = self.with(|state| state.session.clone()).expect("a session");
         session.send(Ok(v1::SessionResponse { message: Some(message) })).await.expect("an open session");
+    }
+
+    /// Says what only a later release knows.
+    pub async fn say_something_of_later(&self) {
+        let session = self.with(|state| state.session.clone()).expect("a session");
+        // How a message of an unknown kind is read.
+        session.send(Ok(v1::SessionResponse { message: None })).await.expect("an open session");
     }
 
     /// Ends the session's stream, as a restart would.

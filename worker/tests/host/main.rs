@@ -6,6 +6,7 @@ mod daemon;
 mod lease;
 mod limit;
 mod resume;
+mod skew;
 mod telling;
 mod work;
 

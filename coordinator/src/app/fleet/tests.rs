@@ -78,6 +78,7 @@ fn a_draining_worker_is_passed_over_and_declares_no_refusal() {
     fleet.set_drain(seat.worker, Some(Drain { hand_over_after: None }));
     assert!(messages.try_recv().is_err(), "nothing comes before the welcome");
     let welcome = Welcome {
+        protocol: factory_proto::PROTOCOL_VERSION,
         terms: Default::default(),
         verdicts: Vec::new(),
         drain: Some(Drain { hand_over_after: None }),
