@@ -15,6 +15,7 @@ use super::fetch::{self, Fetched};
 use super::journal::Journal;
 use super::run::{Work, worker_error};
 use super::{Cause, Order};
+use crate::blocking;
 use crate::checkpoint::{self, DirectorySnapshots, RestoreError};
 use crate::git::{Git, GitError};
 use crate::kept::{KeptWorkspaces, Taken};
@@ -100,18 +101,18 @@ impl Work {
 
     async fn taken(&self) -> io::Result<Option<Taken>> {
         let spool = self.spool.clone();
-        tokio::task::spawn_blocking(move || Taken::of(&spool)).await.map_err(io::Error::other)?
+        blocking::run(move || Taken::of(&spool)).await
     }
 
     /// The earlier attempt's workspace, where it is still here and whole.
     async fn take_kept(&mut self, from: &Continuation, journal: &Journal) -> Result<Option<Place>, Failure> {
         let (kept, spool, earlier) =
             (KeptWorkspaces::new(&self.host.config.root), self.spool.clone(), from.from);
-        let taking = tokio::task::spawn_blocking(move || match Taken::of(&spool)? {
+        let taking = blocking::run(move || match Taken::of(&spool)? {
             Some(taken) => Ok(Some(taken)),
             None => kept.take(earlier, &spool),
         });
-        let taken = match taking.await.map_err(io::Error::other).and_then(std::convert::identity) {
+        let taken = match taking.await {
             Ok(Some(taken)) => taken,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -128,11 +129,7 @@ impl Work {
             journal.note(format!("changes that were committed as leftovers stay so: {error}"));
         }
         self.assignment.session = taken.assignment.session;
-        tokio::task::spawn_blocking(move || taken.move_home())
-            .await
-            .map_err(io::Error::other)
-            .and_then(std::convert::identity)
-            .map_err(worker_error)?;
+        blocking::run(move || taken.move_home()).await.map_err(worker_error)?;
         Ok(Some(place))
     }
 
@@ -210,11 +207,11 @@ impl Work {
             return Ok(false);
         }
         let (agent, job) = (self.host.crew.adapter(self.assignment.spec.agent).cloned(), self.job()?);
-        let finding = tokio::task::spawn_blocking(move || {
+        let finding = blocking::run(move || {
             agent.as_deref().and_then(|agent| agent.conversations()).map(|has| has.find(&job)).transpose()
         });
         // One that cannot be read is as good as none.
-        Ok(finding.await.map_err(io::Error::other)?.ok().flatten().flatten().is_some())
+        Ok(finding.await.ok().flatten().flatten().is_some())
     }
 
     /// Whether this attempt has taken another's workspace.

@@ -294,8 +294,7 @@ impl Work {
 
     async fn keep(&self, why: Why) -> io::Result<()> {
         let (kept, spool) = (KeptWorkspaces::new(&self.host.config.root), self.spool.clone());
-        let keeping = tokio::task::spawn_blocking(move || kept.keep(&spool, why, now()));
-        keeping.await.map_err(io::Error::other)?
+        blocking::run(move || kept.keep(&spool, why, now())).await
     }
 
     async fn remove(&mut self) -> io::Result<()> {
@@ -305,8 +304,7 @@ impl Work {
             self.progress(Progress::Preparing).await?;
         }
         let (kept, spool) = (KeptWorkspaces::new(&self.host.config.root), self.spool.clone());
-        let dooming = tokio::task::spawn_blocking(move || kept.doom_spool(&spool));
-        let doomed = dooming.await.map_err(io::Error::other)??;
+        let doomed = blocking::run(move || kept.doom_spool(&spool)).await?;
         doomed.remove(&self.host.repos, &self.host.config.root.join("workspaces")).await
     }
 }
