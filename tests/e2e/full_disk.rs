@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use factory_proto::v1::{TaskSpec, TaskState};
+use factory_proto::v1::{FollowLogRequest, TaskSpec, TaskState};
 use factory_tests::harness::coordinator::{Coordinator, CoordinatorSetup, SHORT_LEASES};
 use factory_tests::harness::ctl::Ctl;
 use factory_tests::harness::feed::Feed;
@@ -93,7 +93,14 @@ async fn what_a_full_disk_refuses_comes_once_there_is_room_and_costs_no_attempt(
     drop(filler);
     let end = feed.wait_for_end(&submitted.id).await;
     assert_eq!((end.state(), end.attempt_number), (TaskState::Succeeded, 1), "{}", feed.story());
-    let lines = task::stdout_lines(&task::log(&client, &submitted.id, 1).await);
+    // To the log's end, which may come after the task's.
+    let request = FollowLogRequest { task: submitted.id.clone(), ..FollowLogRequest::default() };
+    let mut follow = client.logs().follow(request).await.expect("it begins").into_inner();
+    let mut records = Vec::new();
+    while let Some(page) = soon("the log's end", follow.message()).await.expect("a page") {
+        records.extend(page.records);
+    }
+    let lines = task::stdout_lines(&records);
     let printed: Vec<String> = (1..=3000).map(|n| n.to_string()).collect();
     assert!(lines == printed, "each line once: {} lines", lines.len());
     let kept = task::get(&client, &submitted.id).await.attempts.remove(0).artifacts.remove(0);
