@@ -130,6 +130,28 @@ async fn the_heartbeat_that_says_an_attempt_is_given_up_does_not_start_its_agent
 }
 
 #[tokio::test]
+async fn a_confirmation_that_comes_after_the_attempt_was_given_up_starts_no_agent() {
+    let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
+    coordinator.with(|state| {
+        (state.plan.terms.lease_ms, state.plan.terms.lost_after_ms) = (300, 1_500);
+        state.plan.confirm = false;
+    });
+    let _worker = daemon(&coordinator, root.path()).await;
+    let mark = root.path().join("begun");
+    let attempt = coordinator.offer(shell(&format!("echo begun > {}", mark.display()))).await;
+    // Heartbeats go on meanwhile, and do not name it: it is not confirmed.
+    coordinator.until("two seconds", |state| (state.heartbeats.len() >= 12).then_some(())).await;
+    coordinator.with(|state| state.plan.verdicts.insert(attempt.clone(), v1::Verdict::Superseded));
+    let confirm = v1::Confirm { attempt_id: attempt.clone() };
+    coordinator.say(v1::session_response::Message::Confirm(confirm)).await;
+    let named = |state: &State| state.heartbeats.iter().position(|heartbeat| !heartbeat.held.is_empty());
+    let told = coordinator.until("it to be told", named).await;
+    let gone = |state: &State| state.heartbeats[told..].iter().any(|heartbeat| heartbeat.held.is_empty());
+    coordinator.until("the attempt to go", |state| gone(state).then_some(())).await;
+    assert!(!mark.exists(), "its agent was started");
+}
+
+#[tokio::test]
 async fn the_first_signal_drains_and_the_second_hands_over() {
     let (coordinator, root) = (Coordinator::start().await, tempfile::tempdir().unwrap());
     let mut child = daemon(&coordinator, root.path()).await;
