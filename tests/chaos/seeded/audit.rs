@@ -316,18 +316,25 @@ fn ran_on(events: &[Event], notes: &[Note]) -> Vec<String> {
     late.collect()
 }
 
-/// Nothing is left of an attempt, unless its workspace is kept: for a next attempt that there was not, or
-/// because its work could not be saved when its disk was full. Those the worker has written down.
+/// Nothing is left of an attempt that the worker has not written down in `kept/`: workspaces for a next
+/// attempt, those whose work could not be saved on a full disk, and removals that a kill interrupted, with
+/// which a later sweep goes on.
 fn look_at_disk(root: &Path, found: &mut Found) {
-    let kept: Vec<PathBuf> = entries(&root.join("kept"));
-    found.kept += kept.iter().filter(|path| path.join("kept.json").exists()).count();
+    let kept = entries(&root.join("kept"));
+    found.kept += kept.len();
+    // By id: a workspace that several attempts went on in has the first one's name.
+    let records: Vec<String> = kept
+        .iter()
+        .map(|path| std::fs::read_to_string(path.join("assignment.json")).unwrap_or_default())
+        .collect();
+    let is_known = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        records.iter().any(|record| record.contains(&*name))
+    };
     let mut folders = vec![root.join("workspaces"), root.join("spool")];
     folders.extend(entries(&root.join("repos")).into_iter().map(|cache| cache.join("worktrees")));
     let left = folders.iter().flat_map(|folder| entries(folder));
-    let left = left.filter(|path| !kept.iter().any(|kept| kept.file_name() == path.file_name()));
-    let half_removed = kept.iter().filter(|path| !path.join("kept.json").exists()).cloned();
-    let left: Vec<PathBuf> = left.chain(half_removed).collect();
-    found.add(Harm::Leftover, left.iter().map(|path| path.display().to_string()));
+    found.add(Harm::Leftover, left.filter(|path| !is_known(path)).map(|path| path.display().to_string()));
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

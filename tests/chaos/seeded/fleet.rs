@@ -34,7 +34,7 @@ base_ms = 20
 cap_ms = 100
 max_infrastructure_failures = 100
 ";
-const WORKER: &str = "kill_grace_ms = 300\ncheckpoint_interval_ms = 500\n";
+const WORKER: &str = "kill_grace_ms = 300\ncheckpoint_interval_ms = 500\nlimit_pause_ms = 1000\n";
 
 /// Of the coordinator's disk, and of the first worker's.
 const DISK: &str = "64m";
