@@ -2,9 +2,11 @@
 //!
 //! Every mistake is found before anything is done, and all of them are shown at once.
 
+mod layers;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use factory_domain::Labels;
 use factory_proto::client::{DEFAULT_URL, Network, Token};
 use serde::Deserialize;
 
+use self::layers::Layers;
 use crate::agents::{AgentsConfig, DEFAULT_LIMIT_PAUSE};
 use crate::environment::Environment;
 use crate::shim::ShimProgram;
@@ -281,228 +284,5 @@ pub fn load(
     if layers.errors.is_empty() { Ok((config, format)) } else { Err(ConfigErrors(layers.errors)) }
 }
 
-struct Layers<'a> {
-    env: Variables<'a>,
-    errors: Vec<String>,
-}
-
-impl Layers<'_> {
-    /// A variable that is set and not empty.
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        (self.env)(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-    }
-
-    fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.path(name)?.into_os_string().into_string();
-        text.map_err(|_| self.errors.push(format!("{name} is not UTF-8"))).ok()
-    }
-
-    fn read_file(&mut self, flag: Option<PathBuf>) -> FileConfig {
-        let Some(path) = flag.or_else(|| self.path("FACTORY_CONFIG")) else { return FileConfig::default() };
-        let read = std::fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))
-            .and_then(|text| {
-                // Its message names the line and shows it.
-                toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
-            });
-        read.unwrap_or_else(|error| {
-            self.errors.push(error);
-            FileConfig::default()
-        })
-    }
-
-    fn root(&mut self, given: Option<PathBuf>) -> PathBuf {
-        let root = given.or_else(|| self.path("HOME").map(|home| home.join(".agent-factory")));
-        let Some(root) = root else {
-            self.errors.push("no root: HOME is not set; name one with --root".to_owned());
-            return PathBuf::new();
-        };
-        // Shims and agents have working directories of their own.
-        std::path::absolute(&root).unwrap_or_else(|error| {
-            self.errors.push(format!("root {}: {error}", root.display()));
-            root
-        })
-    }
-
-    fn token(&mut self, flag: Option<PathBuf>, file: Option<PathBuf>) -> Option<Token> {
-        let text = match flag {
-            Some(path) => self.read_token(&path)?,
-            None => match (self.text("FACTORY_AUTH_TOKEN"), file) {
-                (Some(token), _) => token,
-                (None, Some(path)) => self.read_token(&path)?,
-                (None, None) => return None,
-            },
-        };
-        text.trim().parse().map_err(|error| self.errors.push(format!("token: {error}"))).ok()
-    }
-
-    fn read_token(&mut self, path: &Path) -> Option<String> {
-        match std::fs::read_to_string(path) {
-            Ok(text) if !text.trim().is_empty() => Some(text),
-            Ok(_) => {
-                self.errors.push(format!("token file {} is empty", path.display()));
-                None
-            }
-            Err(error) => {
-                self.errors.push(format!("cannot read token file {}: {error}", path.display()));
-                None
-            }
-        }
-    }
-
-    fn name(&mut self, name: String) -> String {
-        if name.trim().is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-            self.errors.push(format!("name {name:?} must be one line of 1 to 100 bytes"));
-        }
-        name
-    }
-
-    fn labels(&mut self, file: BTreeMap<String, String>, flags: &[String]) -> Labels {
-        let mut labels = Labels::default();
-        let pairs = flags.iter().filter_map(|text| {
-            Labels::parse_pair(text).map_err(|error| self.errors.push(error.to_string())).ok()
-        });
-        let pairs: Vec<_> = pairs.collect();
-        for (key, value) in file.into_iter().chain(pairs) {
-            if let Err(error) = labels.insert(key, value) {
-                self.errors.push(error.to_string());
-            }
-        }
-        labels
-    }
-
-    fn slots(&mut self, slots: u32) -> u32 {
-        if !(1..=MAX_SLOTS).contains(&slots) {
-            self.errors.push(format!("slots must be 1 to {MAX_SLOTS}, not {slots}"));
-        }
-        slots
-    }
-
-    fn size(&mut self, what: &str, text: &str) -> u64 {
-        parse_size(text).unwrap_or_else(|| {
-            self.errors.push(format!("{what} `{text}` is not a size, such as 500M, 2G or a number of bytes"));
-            0
-        })
-    }
-
-    fn span(&mut self, what: &str, text: &str) -> Duration {
-        parse_span(text).unwrap_or_else(|| {
-            self.errors.push(format!("{what} `{text}` is not a span of time, such as 30s, 90m, 24h or 7d"));
-            Duration::ZERO
-        })
-    }
-
-    fn pass_env(&mut self, file: Vec<String>, flags: Vec<String>) -> Vec<String> {
-        let names: Vec<String> = file.into_iter().chain(flags).collect();
-        for name in &names {
-            if name.is_empty() || name.contains('=') || name.contains('\0') {
-                self.errors.push(format!("pass-env `{name}` is not the name of a variable"));
-            }
-        }
-        names
-    }
-}
-
-/// `512`, `500K`, `500M`, `2G`, `1T`; powers of 1024.
-fn parse_size(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.char_indices().next_back()? {
-        (at, 'K' | 'k') => (&text[..at], 10),
-        (at, 'M' | 'm') => (&text[..at], 20),
-        (at, 'G' | 'g') => (&text[..at], 30),
-        (at, 'T' | 't') => (&text[..at], 40),
-        _ => (text, 0),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-/// `30s`, `90m`, `24h`, `7d`.
-fn parse_span(text: &str) -> Option<Duration> {
-    let (at, unit) = text.char_indices().next_back()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 24 * 3600,
-        _ => return None,
-    };
-    text[..at].parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    fn shim() -> ShimProgram {
-        ShimProgram { program: "/bin/false".into(), args: Vec::new() }
-    }
-
-    fn load_with(flags: Flags, env: &[(&str, &str)]) -> Result<WorkerConfig, ConfigErrors> {
-        let env: BTreeMap<String, OsString> =
-            env.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
-        load(flags, &|name| env.get(name).cloned(), shim(), Vec::new()).map(|(config, _)| config)
-    }
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().expect("a file");
-        file.write_all(text.as_bytes()).expect("written");
-        file
-    }
-
-    #[test]
-    fn flags_outweigh_the_environment_and_that_the_file() {
-        let file = file("url = 'http://file:1'\nroot = '/file'\nname = 'file'\nlabels = { a = 'b' }\n");
-        let flags = Flags {
-            config: Some(file.path().to_owned()),
-            url: Some("http://flag:1".into()),
-            labels: vec!["c=d".into()],
-            ..Flags::default()
-        };
-        let env = [("FACTORY_URL", "http://env:1"), ("AGENT_FACTORY_DIRPATH", "/env")];
-        let config = load_with(flags, &env).expect("valid");
-        assert_eq!(config.url, "http://flag:1");
-        assert_eq!(config.root, Path::new("/env"));
-        assert_eq!(config.name, "file");
-        assert_eq!(config.labels.to_string(), "a=b,c=d");
-    }
-
-    #[test]
-    fn an_unknown_key_names_its_line() {
-        let file = file("slots = 2\n\nslotz = 3\n");
-        let flags = Flags { config: Some(file.path().to_owned()), ..Flags::default() };
-        let errors = load_with(flags, &[("HOME", "/home/x")]).expect_err("refused").to_string();
-        assert!(errors.contains("line 3") && errors.contains("slotz"), "{errors}");
-    }
-
-    #[test]
-    fn every_mistake_is_shown_at_once() {
-        let flags = Flags {
-            slots: Some(0),
-            labels: vec!["nolabel".into()],
-            min_free_disk: Some("lots".into()),
-            pass_env: vec!["A=B".into()],
-            token_file: Some("/nowhere/token".into()),
-            ..Flags::default()
-        };
-        let ConfigErrors(errors) = load_with(flags, &[]).expect_err("refused");
-        for part in ["slots", "nolabel", "lots", "A=B", "/nowhere/token", "HOME"] {
-            assert!(errors.iter().any(|error| error.contains(part)), "{part} is not in {errors:?}");
-        }
-    }
-
-    #[test]
-    fn spans_are_read() {
-        assert_eq!(parse_span("90m"), Some(Duration::from_secs(5400)));
-        assert_eq!(parse_span("7d"), Some(Duration::from_secs(7 * 86400)));
-        assert_eq!(parse_span("7"), None);
-        assert_eq!(parse_span("d"), None);
-    }
-
-    #[test]
-    fn sizes_are_read() {
-        assert_eq!(parse_size("512"), Some(512));
-        assert_eq!(parse_size("2G"), Some(2 << 30));
-        assert_eq!(parse_size("G"), None);
-        assert_eq!(parse_size("99999999999999T"), None);
-    }
-}
+mod tests;

@@ -195,7 +195,7 @@ impl Work {
         if let Some(journal) = &self.journal {
             return Ok(Arc::clone(journal));
         }
-        let journal = Arc::new(Journal::open(&self.spool).await?);
+        let journal = Arc::new(Journal::open(&self.spool, self.host.config.max_spool).await?);
         Ok(Arc::clone(self.journal.insert(journal)))
     }
 
