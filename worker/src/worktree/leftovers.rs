@@ -62,7 +62,13 @@ impl Worktree {
             return Ok(());
         }
         let reset = Call::new(["reset", "--mixed", "--quiet", "--no-recurse-submodules", "HEAD^"]);
-        git.run(reset).await.map(drop)
+        git.run(reset).await?;
+        let (repository, branch) = (self.git_in_repository(), self.branch_ref());
+        if repository.commit_of(&branch).await?.as_ref() == Some(&head) {
+            // The agent had left its branch, which was moved to the leftovers all the same.
+            repository.run(Call::new(["update-ref", &branch, &format!("{head}^"), &head])).await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is read from a worktree when its agent has ended, whatever the agent did to it.
 
-use factory_domain::{DiffStat, Leftovers};
+use factory_domain::{Deliver, DiffStat, Leftovers};
 use factory_worker::worktree::Fate;
 
 use crate::fixture::{Fixture, read};
@@ -199,4 +199,31 @@ async fn a_worktree_means_the_same_after_a_restart() {
     let worktree: factory_worker::worktree::Worktree = serde_json::from_str(&kept).expect("read");
     let work = worktree.finish(Leftovers::Commit, "t", &fixture.out()).await.expect("finished");
     assert_eq!(subjects(&work), ["Add a"]);
+}
+
+#[tokio::test]
+async fn committed_leftovers_are_uncommitted_again_where_another_attempt_goes_on() {
+    let fixture = Fixture::new();
+    for detached in [false, true] {
+        let name = if detached { "detached" } else { "attached" };
+        let worktree = fixture.checkout(name, None).await.expect("a worktree");
+        fixture.commit_in(&worktree.path, "done", "1\n");
+        if detached {
+            fixture.git(&worktree.path, &["checkout", "--quiet", "--detach"]);
+        }
+        std::fs::write(worktree.path.join("README"), "changed\n").expect("written");
+        std::fs::write(worktree.path.join("new"), "x\n").expect("written");
+        let out = fixture.out();
+        let work = worktree.finish(Leftovers::Commit, "t", &out).await.expect("finished");
+        assert_eq!(subjects(&work), ["Leftovers of: t", "Add done"]);
+        factory_worker::delivery::deliver(&worktree, Deliver::None, &out).await.expect("bundled");
+
+        for _ in 0..2 {
+            worktree.reopen_leftovers("t").await.expect("reopened");
+            let tip = worktree.tip().await.expect("a tip");
+            assert_eq!(fixture.git(&worktree.path, &["log", "-1", "--format=%s", &tip]), "Add done");
+        }
+        let status = fixture.git(&worktree.path, &["status", "--porcelain"]);
+        assert_eq!(status, " M README\n?? new", "{name}");
+    }
 }
