@@ -24,7 +24,8 @@ async fn an_agent_that_fills_the_disk_is_ended_and_the_task_goes_on() {
     );
     let filling = task::submit_one(&client, task::script(&text)).await;
     let end = feed.wait_for_end(&filling.id).await;
-    assert_eq!((end.state(), end.attempt_number), (TaskState::Succeeded, 2), "{}", feed.story());
+    // An offer may have been declined in between, while the disk was full.
+    assert_eq!(end.state(), TaskState::Succeeded, "{}", feed.story());
 
     let attempts = task::get(&client, &filling.id).await.attempts;
     let failure = attempts[0].report.as_ref().and_then(|report| report.failure.clone()).expect("a failure");
