@@ -32,7 +32,11 @@ async fn an_agent_that_fills_the_disk_is_ended_and_the_task_goes_on() {
     let said = &failure.message;
     assert!(said.contains("records.log") && said.contains("No space left"), "{said}");
     // To the log's end, which may come after the task's.
-    let request = FollowLogRequest { task: filling.id.clone(), ..FollowLogRequest::default() };
+    let request = FollowLogRequest {
+        task: filling.id.clone(),
+        attempt_number: Some(end.attempt_number),
+        ..FollowLogRequest::default()
+    };
     let mut follow = client.logs().follow(request).await.expect("it begins").into_inner();
     let mut records = Vec::new();
     while let Some(page) = soon("the log's end", follow.message()).await.expect("a page") {
