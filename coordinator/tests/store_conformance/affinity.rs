@@ -75,14 +75,19 @@ pub async fn a_worker_that_is_not_there_keeps_no_task_waiting(store: &dyn Store)
     let next = other.run_one(store, woken).await;
     assert_eq!(next.task, task);
 
-    // Neither trouble that may be that host's own nor a hand-over makes anyone preferred.
+    // Trouble of a host's own leaves the work there once; the second time it makes nobody preferred.
     wakes_after(store, &other, &next, failed(FailureReason::WorkerError)).await;
-    assert_eq!(prefers(store, task).await, None);
+    assert_eq!(prefers(store, task).await.map(|kept| kept.worker), Some(other.id));
     let next = home.run_one(store, at(100)).await;
-    store.report(home.reports(&next, Outcome::HandedOver), at(101)).await.expect("heard");
+    let woken = wakes_after(store, &home, &next, failed(FailureReason::WorkerError)).await;
     assert_eq!(prefers(store, task).await, None);
-    let next = home.run_one(store, at(102)).await;
-    for lapses in [at(200), at(600)] {
+
+    // Nor does a hand-over.
+    let next = home.run_one(store, woken).await;
+    store.report(home.reports(&next, Outcome::HandedOver), woken).await.expect("heard");
+    assert_eq!(prefers(store, task).await, None);
+    let next = home.run_one(store, woken).await;
+    for lapses in [seconds_after(woken, 100), seconds_after(woken, 500)] {
         store.apply_due(lapses).await.expect("applied");
     }
     let wake = store.next_due().await.expect("read").expect("a wake time");

@@ -295,7 +295,7 @@ impl TaskMoved {
         };
         let kept = one.preference();
         let prefer_worker = match state {
-            TaskState::Parked { .. } => affinity::preferred(&one.from.standing.state, &one.event),
+            TaskState::Parked { .. } => affinity::preferred(&one.from.standing, &one.event),
             _ => kept.map(|kept| kept.worker),
         };
         Self {
