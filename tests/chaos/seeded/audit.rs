@@ -297,8 +297,22 @@ fn lost_work(got: &GetResponse, job: &Job, workload: &Workload) -> Option<String
         return None;
     }
     let progress = workload.origin.file(&report.branch, "progress.txt");
-    let steps = (1..=job.steps).map(|step| format!("step-{step}"));
-    (!progress.lines().eq(steps)).then(|| format!("task {number}: {} steps became {progress:?}", job.steps))
+    (!has_steps(&progress, job.steps))
+        .then(|| format!("task {number}: {} steps became {progress:?}", job.steps))
+}
+
+/// Whether all steps were taken at last, each after the one before. A new conversation in the same
+/// workspace takes them from the first again; one that is resumed neither repeats nor leaves out any.
+fn has_steps(progress: &str, steps: u32) -> bool {
+    let mut last = 0;
+    for line in progress.lines() {
+        let step = line.strip_prefix("step-").and_then(|step| step.parse::<u32>().ok());
+        match step {
+            Some(step) if step == 1 || step == last + 1 => last = step,
+            _ => return false,
+        }
+    }
+    last == steps
 }
 
 /// An agent whose attempt was ended, or given up for lost, is dead by then: it notes nothing down any more.
@@ -350,4 +364,19 @@ fn story(events: &[Event]) -> String {
             event.attempt_id
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_may_begin_anew_and_none_may_be_missing_or_doubled() {
+        assert!(has_steps("step-1\nstep-2\n", 2) && has_steps("step-1\nstep-2\nstep-1\nstep-2\nstep-3\n", 3));
+        for harm in
+            ["", "step-1\n", "step-1\nstep-1\n", "step-2\n", "step-1\nstep-2\nstep-2\n", "step-1\nstep-3\n"]
+        {
+            assert!(!has_steps(harm, 2), "{harm:?}");
+        }
+    }
 }
