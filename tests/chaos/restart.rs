@@ -31,9 +31,8 @@ async fn a_restart_under_load_costs_no_lease_no_line_and_no_try() {
     let submitted: Vec<String> = task::submit(&client, specs).await.into_iter().map(|task| task.id).collect();
 
     // Each time in the midst of the lines of some that run, and of offers of those that wait.
-    for restart in 0..RESTARTS {
+    for (restart, running) in submitted.iter().enumerate().take(RESTARTS) {
         let client = coordinator.client().await;
-        let running = &submitted[restart];
         follow_from(&client, running, LogPosition::default(), |record| is_line(record, "line-20")).await;
         let status = coordinator.terminate().await;
         assert!(status.success(), "restart {restart}: {status}\n{}", coordinator.log());
