@@ -86,14 +86,27 @@ impl Cache {
         let git = self.git.until(request.token);
         require_on_this_host(request.source)?;
         self.make_directories(request).await?;
-        let mut made = self.register(&repository, ticket, request, &git, note).await?;
-        if let Err(error) = made.populate(request, &git, &repository.label, note).await {
-            if let Err(left) = made.worktree.remove().await {
-                let path = made.worktree.path.display();
-                tracing::warn!(%path, error = %left, "a half-made worktree could not be removed");
-            }
-            return Err(error);
+        let made = self.make(&repository, ticket, request, &git, note).await;
+        if made.is_err()
+            // Also where git was ended while it registered: it may have been done by then.
+            && let Err(left) = self.discard(request.workspace).await
+        {
+            let path = request.workspace.display();
+            tracing::warn!(%path, error = %left, "a half-made worktree could not be removed");
         }
+        made
+    }
+
+    async fn make(
+        &self,
+        repository: &Repository,
+        ticket: Ticket,
+        request: &Request<'_>,
+        git: &Git,
+        note: Note<'_>,
+    ) -> Result<Worktree, RepoError> {
+        let mut made = self.register(repository, ticket, request, git, note).await?;
+        made.populate(request, git, &repository.label, note).await?;
         Ok(made.worktree)
     }
 

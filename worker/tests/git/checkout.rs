@@ -1,8 +1,9 @@
 //! Making worktrees.
 
-use factory_domain::RevisionName;
-use factory_worker::repo::RepoError;
+use factory_domain::{AttemptId, BranchName, RevisionName};
+use factory_worker::repo::{RepoError, Request};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::fixture::{Fixture, read, write_program};
 
@@ -228,6 +229,34 @@ async fn a_cancelled_checkout_leaves_nothing() {
     let refused = fixture.request(&fixture.source("origin"), "one", Some(&base), "b", &token).await;
     assert!(refused.expect_err("cancelled").is_cancelled());
     assert!(!fixture.path("worker/workspaces/one").exists());
+}
+
+#[tokio::test]
+async fn a_checkout_cancelled_as_it_is_registered_leaves_nothing() {
+    let fixture = Fixture::new();
+    fixture.git(&fixture.origin(), &["branch", "b"]);
+    let other = fixture.checkout("other", None).await.expect("a worktree");
+    let (source, branch) = (fixture.source("origin"), BranchName::parse("b").expect("a branch"));
+    let (workspace, token) = (fixture.path("worker/workspaces/one"), CancellationToken::new());
+    let attempt = AttemptId::from_uuid(Uuid::now_v7());
+    let request = Request {
+        source: &source,
+        base: None,
+        attempt,
+        branch: &branch,
+        workspace: &workspace,
+        token: &token,
+    };
+    // The last word before git is asked to register it.
+    let cancel = |text: String| match text.contains("going on from") {
+        true => token.cancel(),
+        false => {}
+    };
+    let made = fixture.cache.checkout(&request, &cancel).await;
+    assert!(token.is_cancelled() && made.expect_err("cancelled").is_cancelled());
+    let listed = fixture.git(&fixture.clone_path(), &["worktree", "list", "--porcelain"]);
+    assert_eq!(listed.matches("worktree ").count(), 2, "the clone and the other one: {listed}");
+    assert!(!workspace.exists() && other.path.exists());
 }
 
 #[tokio::test]
