@@ -1,0 +1,110 @@
+//! What the store's writing verbs are given, and what they answer.
+
+use factory_domain::{
+    AttemptId, Capacity, Checkpoint, Continuation, Effect, Event, Preference, Report, SessionId, TaskId,
+    TaskSpec, TaskState, WorkerId,
+};
+
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Minted by the caller.
+    pub id: TaskId,
+    pub spec: TaskSpec,
+    pub idempotency_key: Option<String>,
+    pub retry_of: Option<TaskId>,
+    /// W3C trace context of the submit.
+    pub traceparent: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    pub id: TaskId,
+    pub number: u64,
+    /// The task was there before, under the same key and with the same spec.
+    pub existed: bool,
+}
+
+/// An event that is now part of the task's history.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub task: TaskId,
+    pub event: Event,
+    pub state: TaskState,
+    pub effects: Vec<Effect>,
+    /// The task is queued, and kept for this worker.
+    pub prefers: Option<Preference>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub worker: WorkerId,
+    pub session: SessionId,
+    pub capacity: Capacity,
+    /// Tasks this worker declined lately.
+    pub except: Vec<TaskId>,
+    /// Others that could take something now: a task that prefers one of them is left to it.
+    pub left_to: Vec<(WorkerId, Capacity)>,
+    /// Fresh ids, one for each free slot.
+    pub attempt_ids: Vec<AttemptId>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub task: TaskId,
+    pub number: u64,
+    pub attempt: AttemptId,
+    pub attempt_number: u32,
+    pub spec: TaskSpec,
+    pub traceparent: String,
+    /// The attempt that this one goes on from; kept with it.
+    pub continues: Option<Continuation>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    pub worker: WorkerId,
+    pub session: SessionId,
+    /// The attempts held, and whether each says that its agent was started.
+    pub held: Vec<Held>,
+    pub free_disk: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    pub started: bool,
+}
+
+/// What a worker is told of an attempt it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    CarryOn,
+    Cancel,
+    Superseded,
+}
+
+#[derive(Debug, Clone)]
+pub struct ReportedAttempt {
+    pub worker: WorkerId,
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    pub digest: [u8; 32],
+    pub report: Report,
+}
+
+#[derive(Debug, Clone)]
+pub enum Reported {
+    Accepted(Applied),
+    Duplicate,
+    Superseded,
+}
+
+/// A checkpoint, by the worker that took it.
+#[derive(Debug, Clone)]
+pub struct TakenCheckpoint {
+    pub worker: WorkerId,
+    pub task: TaskId,
+    pub attempt: AttemptId,
+    pub checkpoint: Checkpoint,
+}
