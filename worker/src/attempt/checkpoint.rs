@@ -5,7 +5,6 @@
 //! is there; what it did in between it finds done. Each has a number of its own, also one that
 //! came to nothing: a number, once given out, never names two things.
 
-use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use std::time::Duration;
 use factory_domain::{Checkpoint, Snapshot};
 use factory_proto::client::{Client, ClientConfig};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::assignment::Place;
 use super::now;
@@ -87,8 +87,8 @@ impl Work {
         self.spool.path().join("checkpoint")
     }
 
-    /// Brings checkpoints to the coordinator for as long as it is polled.
-    pub(super) fn keep_checkpoints(&self) -> impl Future<Output = Infallible> + use<> {
+    /// Brings checkpoints to the coordinator until the agent has ended.
+    pub(super) fn keep_checkpoints(&self, ended: CancellationToken) -> impl Future<Output = ()> + use<> {
         let checkpoints = self.checkpoints();
         let (interval, coordinator) = (self.host.config.checkpoint_interval, self.host.coordinator());
         // What was gone on from is to be had from this attempt from now on.
@@ -97,13 +97,10 @@ impl Work {
             match checkpoints {
                 Ok(Some(mut checkpoints)) => {
                     let at_once = goes_on && checkpoints.known.number == 0;
-                    checkpoints.run(interval, at_once, coordinator).await
+                    checkpoints.run(interval, at_once, coordinator, &ended).await;
                 }
-                Ok(None) => std::future::pending().await,
-                Err(error) => {
-                    tracing::warn!(%error, "no checkpoints are taken while the agent runs");
-                    std::future::pending().await
-                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "no checkpoints are taken while the agent runs"),
             }
         }
     }
@@ -139,25 +136,40 @@ fn known_path(directory: &Path) -> PathBuf {
 }
 
 impl Checkpoints {
-    /// Brings one to the coordinator after each interval, until it is dropped; `at_once`: the first
-    /// without waiting. One that fails is made up for by the next.
-    pub async fn run(&mut self, interval: Duration, at_once: bool, coordinator: ClientConfig) -> Infallible {
+    /// Brings one to the coordinator after each interval, until the agent has `ended`; `at_once`: the
+    /// first without waiting. One that fails is made up for by the next.
+    pub async fn run(
+        &mut self,
+        interval: Duration,
+        at_once: bool,
+        coordinator: ClientConfig,
+        ended: &CancellationToken,
+    ) {
         if interval.is_zero() {
-            return std::future::pending().await;
+            return;
         }
         let mut pause = if at_once { Duration::ZERO } else { interval };
-        loop {
-            tokio::time::sleep(pause).await;
+        while ended.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             pause = interval;
             // On the heap only while one is taken.
-            if let Err(error) = Box::pin(self.take_and_hand_over(&coordinator)).await {
+            if let Err(error) = Box::pin(self.take_and_hand_over(&coordinator, ended)).await {
                 tracing::warn!(%error, "a checkpoint came to nothing; the next one is due in {interval:?}");
             }
         }
     }
 
-    async fn take_and_hand_over(&mut self, coordinator: &ClientConfig) -> Result<(), CheckpointError> {
+    /// One that is being taken when the agent ends is taken to its end: the last one uses the same files
+    /// and git's locks on them. Its way to the coordinator is cut short, since the last goes there as well.
+    async fn take_and_hand_over(
+        &mut self,
+        coordinator: &ClientConfig,
+        ended: &CancellationToken,
+    ) -> Result<(), CheckpointError> {
         let Some(parcel) = self.take().await? else { return Ok(()) };
+        ended.run_until_cancelled(self.hand_over(parcel, coordinator)).await.unwrap_or(Ok(()))
+    }
+
+    async fn hand_over(&mut self, parcel: Parcel, coordinator: &ClientConfig) -> Result<(), CheckpointError> {
         // Seldom enough for a connection each: attempts that only run cost none.
         let client = Client::connect(coordinator.clone()).await.map_err(Trouble::from)?;
         for file in &parcel.files {

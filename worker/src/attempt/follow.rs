@@ -29,11 +29,14 @@ impl Work {
     /// Begins with the log's first record, so that an agent adopted after a restart is understood as a whole.
     pub async fn follow(&mut self, token: &CancellationToken) -> Input {
         let Some(mut shim) = self.shim.take() else { return broken("there is no agent to follow") };
-        let checkpoints = self.keep_checkpoints();
-        let read = tokio::select! {
-            read = self.read_to_the_end(&mut *shim, token) => read,
-            never = checkpoints => match never {},
+        let ended = CancellationToken::new();
+        let checkpoints = self.keep_checkpoints(ended.clone());
+        let reading = async {
+            let read = self.read_to_the_end(&mut *shim, token).await;
+            ended.cancel();
+            read
         };
+        let (read, ()) = tokio::join!(reading, checkpoints);
         match read {
             Ok(input) => input,
             Err(error) => {

@@ -6,7 +6,7 @@ use factory_domain::AttemptId;
 
 use super::gather::{Bounds, Gather};
 use super::restore::unpack;
-use super::snapshot::{REFS, bundle, commit, tree_of};
+use super::snapshot::{REFS, bundle, commit, set_ref, tree_of, unlock};
 use super::{RestoreError, Snapshot, Taken};
 use crate::blocking;
 use crate::environment::ATTEMPT_MARKER;
@@ -58,7 +58,7 @@ impl DirectorySnapshots {
             return Ok(None);
         }
         let commit = commit(&repository, &tree, None).await?;
-        repository.run(Call::new(["update-ref", &self.name(), &commit])).await?;
+        set_ref(&repository, &self.git_dir(), &self.name(), &commit).await?;
         Ok(Some(Taken { snapshot: Snapshot { base: None, tip: None, commit }, left_out }))
     }
 
@@ -67,6 +67,7 @@ impl DirectorySnapshots {
         if self.is_empty(&snapshot.commit).await? {
             return Ok(None);
         }
+        set_ref(&self.repository(), &self.git_dir(), &self.name(), &snapshot.commit).await?;
         bundle(&self.repository(), &self.name(), snapshot, &self.out).await.map(Some)
     }
 
@@ -104,6 +105,9 @@ impl DirectorySnapshots {
     async fn initialize(&self) -> Result<(), GitError> {
         let out = self.out.clone();
         blocking::run(move || std::fs::create_dir_all(out)).await.map_err(GitError::io("init"))?;
+        for file in ["config", "HEAD"] {
+            unlock(&self.git_dir().join(file)).await.map_err(GitError::io("init"))?;
+        }
         let call = Call::new(["init", "--quiet", "--bare", "--template=", "--"]).arg(self.git_dir());
         self.git.in_directory(&self.out).run(call).await.map(drop)
     }

@@ -1,9 +1,11 @@
 //! Taking a snapshot of a worktree, and packing it for the way.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::gather::{Bounds, Gather};
 use super::{LeftOut, Snapshot, Taken};
+use crate::blocking;
 use crate::git::{Call, Git, GitError};
 use crate::worktree::{FACTORY_EMAIL, FACTORY_NAME, Worktree};
 
@@ -53,7 +55,7 @@ impl Worktree {
             return Ok(None);
         }
         let commit = commit(&repository, &tree, Some(&tip)).await?;
-        repository.run(Call::new(["update-ref", &self.checkpoint_ref(), &commit])).await?;
+        set_ref(&repository, self.repository(), &self.checkpoint_ref(), &commit).await?;
         let snapshot = Snapshot { base: Some(self.base_commit.clone()), tip: Some(tip), commit };
         Ok(Some(Taken { snapshot, left_out }))
     }
@@ -72,6 +74,7 @@ impl Worktree {
             return Ok(None);
         }
         let name = self.checkpoint_ref();
+        set_ref(&repository, self.repository(), &name, &snapshot.commit).await?;
         bundle(&repository, &name, snapshot, out).await.map(Some)
     }
 
@@ -106,22 +109,31 @@ pub(super) async fn commit(git: &Git, tree: &str, parent: Option<&str>) -> Resul
     git.run(call).await.map(|answer| answer.line())
 }
 
-/// A bundle names refs, not commits: the ref is set to the snapshot once more, since agents reach it.
+/// Sets a ref that only the attempt's own snapshots write.
+pub(super) async fn set_ref(git: &Git, repository: &Path, name: &str, commit: &str) -> Result<(), GitError> {
+    unlock(&repository.join(name)).await.map_err(GitError::io("update-ref"))?;
+    git.run(Call::new(["update-ref", name, commit])).await.map(drop)
+}
+
+/// Removes the lock on a file of the attempt's own that a git left which was killed with its worker.
+pub(super) async fn unlock(file: &Path) -> io::Result<()> {
+    let lock = file.with_added_extension("lock");
+    blocking::run(move || match std::fs::remove_file(lock) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    })
+    .await
+}
+
+/// Packs a ref, which stands at the snapshot: agents reach it, so it is set right before this.
 pub(super) async fn bundle(
     git: &Git,
     name: &str,
     snapshot: &Snapshot,
     out: &Path,
 ) -> Result<PathBuf, GitError> {
-    git.run(Call::new(["update-ref", name, &snapshot.commit])).await?;
     let file = out.join(BUNDLE_NAME);
-    // Of a git that was killed.
-    match tokio::fs::remove_file(file.with_added_extension("lock")).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(GitError::io("bundle")(error));
-        }
-        _ => {}
-    }
+    unlock(&file).await.map_err(GitError::io("bundle"))?;
     let call = Call::new(["bundle", "create", "--quiet"])
         .arg(&file)
         .arg(name)

@@ -88,6 +88,11 @@ impl Worktree {
         self.git_dir.join("index")
     }
 
+    /// The bare clone.
+    pub(crate) fn repository(&self) -> &Path {
+        &self.repository
+    }
+
     fn branch_ref(&self) -> String {
         format!("refs/heads/{}", self.branch)
     }

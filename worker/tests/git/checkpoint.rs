@@ -313,6 +313,29 @@ async fn a_snapshot_is_taken_while_the_agent_writes() {
 }
 
 #[tokio::test]
+async fn locks_of_a_git_that_was_killed_with_its_worker_are_in_nobodys_way() {
+    let fixture = Fixture::new();
+    let worktree = fixture.checkout("one", None).await.expect("a worktree");
+    std::fs::write(worktree.path.join("new"), "1\n").expect("written");
+    let refs = fixture.clone_path().join("refs/factory/checkpoints");
+    std::fs::create_dir_all(&refs).expect("made");
+    for lock in [refs.join("one.lock"), fixture.out().join("work.bundle.lock")] {
+        std::fs::write(lock, "").expect("locked");
+    }
+    let taken = snapshot(&worktree, &fixture.out()).await;
+    worktree.bundle_snapshot(&taken, &fixture.out()).await.expect("packed").expect("a bundle");
+
+    let (snapshots, root) = directory(&fixture, "here");
+    std::fs::write(root.join("new"), "1\n").expect("written");
+    let repository = fixture.path("here-spool/snapshots.git");
+    std::fs::create_dir_all(&repository).expect("made");
+    for lock in ["config.lock", "HEAD.lock"] {
+        std::fs::write(repository.join(lock), "").expect("locked");
+    }
+    snapshots.snapshot(Bounds::default(), None).await.expect("taken").expect("there are files");
+}
+
+#[tokio::test]
 async fn the_hidden_ref_goes_with_the_worktree() {
     let fixture = Fixture::new();
     let worktree = fixture.checkout("one", None).await.expect("a worktree");
