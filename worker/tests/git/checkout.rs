@@ -248,9 +248,10 @@ async fn a_checkout_cancelled_as_it_is_registered_leaves_nothing() {
         token: &token,
     };
     // The last word before git is asked to register it.
-    let cancel = |text: String| match text.contains("going on from") {
-        true => token.cancel(),
-        false => {}
+    let cancel = |text: String| {
+        if text.contains("going on from") {
+            token.cancel();
+        }
     };
     let made = fixture.cache.checkout(&request, &cancel).await;
     assert!(token.is_cancelled() && made.expect_err("cancelled").is_cancelled());
