@@ -5,8 +5,17 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 4] =
-    ["factory/v1/task.proto", "factory/v1/log.proto", "factory/v1/worker.proto", "factory/v1/fleet.proto"];
+const FILES: [&str; 9] = [
+    "factory/v1/task.proto",
+    "factory/v1/log.proto",
+    "factory/v1/worker.proto",
+    "factory/v1/fleet.proto",
+    "factory/v1/agent.proto",
+    "factory/v1/board.proto",
+    "factory/v1/memory.proto",
+    "factory/v1/library.proto",
+    "factory/v1/workflow.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=factory");

@@ -41,7 +41,7 @@ async fn main() -> Result<ExitCode> {
 }
 
 async fn submit(client: &Client, spec: TaskSpec) -> Result<String> {
-    let task = NewTask { spec: Some(spec), idempotency_key: String::new() };
+    let task = NewTask { spec: Some(spec), ..NewTask::default() };
     let request = client.request(SubmitRequest { tasks: vec![task] });
     let submitted = client.tasks().submit(request).await?.into_inner().tasks;
     Ok(submitted.into_iter().next().context("the reply holds no task")?.id)
@@ -80,7 +80,7 @@ async fn show(
 
 /// Wishes for the task's end. That it has come is told by its events.
 async fn cancel(client: &Client, id: &str) {
-    let request = client.request(CancelRequest { task: id.to_owned() });
+    let request = client.request(CancelRequest { task: id.to_owned(), with_children: false });
     match client.tasks().cancel(request).await {
         Ok(_) => eprintln!("-- cancelling"),
         Err(status) => eprintln!("-- not cancelled: {}", status.message()),

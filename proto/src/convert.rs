@@ -1,16 +1,20 @@
 //! Between the wire and the domain, in one place. Inward conversions check;
 //! outward ones cannot fail.
 
+mod brief;
 mod checkpoint;
 
 use std::time::Duration;
 
 use factory_domain::{
-    AttemptId, Commit, Deliver, Delivery, DiffStat, Failure, Leftovers, Outcome, Report, SessionId,
-    SpecDraft, TaskId, TaskSpec, TaskState, Timestamp, Usage, Violation, WorkerId,
+    AttemptId, Commit, ConflictPolicy, Deliver, Delivery, DiffStat, Failure, Leftovers, Outcome,
+    PermissionMode, Report, SessionId, SpecDraft, TaskId, TaskSpec, TaskState, Timestamp, Usage, Violation,
+    WorkerId,
 };
 
 use crate::v1;
+
+pub use brief::{brief_from_wire, brief_to_wire, notice_from_wire};
 
 /// A message that does not say what it must.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +65,7 @@ fn some(text: String) -> Option<String> {
 /// Reads and checks a spec; the violations name fields as the wire does.
 pub fn spec_from_wire(spec: v1::TaskSpec) -> Result<TaskSpec, Vec<Violation>> {
     let (deliver, leftovers) = (spec.deliver(), spec.leftovers());
+    let (permission_mode, on_conflict) = (spec.permission_mode(), spec.on_conflict());
     let mut labels: Vec<_> = spec.labels.into_iter().collect();
     labels.sort();
     SpecDraft {
@@ -92,6 +97,29 @@ pub fn spec_from_wire(spec: v1::TaskSpec) -> Result<TaskSpec, Vec<Violation>> {
         budget_micro_usd: spec.budget_micro_usd,
         budget_tokens: spec.budget_tokens,
         max_turns: spec.max_turns,
+        role: spec.role,
+        task_type: spec.r#type,
+        acceptance: spec.acceptance,
+        directory: spec.directory,
+        touches: spec.touches,
+        keys: spec.keys,
+        issue: spec.issue,
+        project: spec.project,
+        submitter: spec.submitter,
+        allowed_tools: spec.allowed_tools,
+        disallowed_tools: spec.disallowed_tools,
+        permission_mode: match permission_mode {
+            v1::PermissionMode::Unspecified => None,
+            v1::PermissionMode::Bypass => Some(PermissionMode::Bypass),
+            v1::PermissionMode::AcceptEdits => Some(PermissionMode::AcceptEdits),
+            v1::PermissionMode::Plan => Some(PermissionMode::Plan),
+        },
+        output_schema: spec.output_schema,
+        on_conflict: match on_conflict {
+            v1::ConflictPolicy::Unspecified | v1::ConflictPolicy::Fail => ConflictPolicy::Fail,
+            v1::ConflictPolicy::Agent => ConflictPolicy::Agent,
+        },
+        keep_session: spec.keep_session,
     }
     .validate()
 }
@@ -130,6 +158,31 @@ impl From<TaskSpec> for v1::TaskSpec {
             budget_micro_usd: spec.budget_micro_usd,
             budget_tokens: spec.budget_tokens,
             max_turns: spec.max_turns,
+            role: spec.role.map(String::from).unwrap_or_default(),
+            r#type: spec.task_type.map(String::from).unwrap_or_default(),
+            acceptance: spec.acceptance.unwrap_or_default(),
+            directory: spec.directory.unwrap_or_default(),
+            touches: spec.touches.into_iter().map(String::from).collect(),
+            keys: spec.keys,
+            issue: spec.issue.unwrap_or_default(),
+            project: spec.project.unwrap_or_default(),
+            submitter: spec.submitter.unwrap_or_default(),
+            allowed_tools: spec.allowed_tools,
+            disallowed_tools: spec.disallowed_tools,
+            permission_mode: match spec.permission_mode {
+                None => v1::PermissionMode::Unspecified,
+                Some(PermissionMode::Bypass) => v1::PermissionMode::Bypass,
+                Some(PermissionMode::AcceptEdits) => v1::PermissionMode::AcceptEdits,
+                Some(PermissionMode::Plan) => v1::PermissionMode::Plan,
+            }
+            .into(),
+            output_schema: spec.output_schema.unwrap_or_default(),
+            on_conflict: match spec.on_conflict {
+                ConflictPolicy::Fail => v1::ConflictPolicy::Fail,
+                ConflictPolicy::Agent => v1::ConflictPolicy::Agent,
+            }
+            .into(),
+            keep_session: spec.keep_session,
         }
     }
 }
@@ -137,6 +190,7 @@ impl From<TaskSpec> for v1::TaskSpec {
 impl From<&TaskState> for v1::TaskState {
     fn from(state: &TaskState) -> Self {
         match state {
+            TaskState::Blocked => Self::Blocked,
             TaskState::Queued => Self::Queued,
             TaskState::Leased { .. } => Self::Leased,
             TaskState::Running { .. } => Self::Running,
@@ -144,7 +198,8 @@ impl From<&TaskState> for v1::TaskState {
             TaskState::Parked { .. } => Self::Parked,
             TaskState::Succeeded { .. } => Self::Succeeded,
             TaskState::Failed { .. } => Self::Failed,
-            TaskState::Cancelled => Self::Cancelled,
+            TaskState::Waiting => Self::Waiting,
+            TaskState::Cancelled { .. } => Self::Cancelled,
         }
     }
 }
@@ -162,11 +217,13 @@ impl v1::TaskState {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Blocked => "blocked",
+            Self::Waiting => "waiting",
         }
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        (1..=8).filter_map(|n| Self::try_from(n).ok()).find(|state| state.name() == name)
+        (1..=10).filter_map(|n| Self::try_from(n).ok()).find(|state| state.name() == name)
     }
 
     pub fn is_terminal(self) -> bool {
@@ -207,6 +264,7 @@ impl From<Report> for v1::Report {
             Outcome::Limited { failure, until } => (v1::OutcomeKind::Failed, Some(failure), Some(until)),
             Outcome::Cancelled => (v1::OutcomeKind::Cancelled, None, None),
             Outcome::HandedOver => (v1::OutcomeKind::HandedOver, None, None),
+            Outcome::Asked => (v1::OutcomeKind::Asked, None, None),
         };
         Self {
             outcome: outcome.into(),
@@ -236,6 +294,7 @@ impl From<Report> for v1::Report {
             }),
             log_records: report.log_records,
             limited_until_ms: until.map(Timestamp::as_millis),
+            structured_output: report.structured_output.unwrap_or_default(),
         }
     }
 }
@@ -249,6 +308,7 @@ impl TryFrom<v1::Report> for Report {
             v1::OutcomeKind::Succeeded => Outcome::Succeeded,
             v1::OutcomeKind::Cancelled => Outcome::Cancelled,
             v1::OutcomeKind::HandedOver => Outcome::HandedOver,
+            v1::OutcomeKind::Asked => Outcome::Asked,
             v1::OutcomeKind::Failed => {
                 let failure = report.failure.ok_or(InvalidMessage::Missing("report.failure"))?.try_into()?;
                 match report.limited_until_ms.map(Timestamp::from_millis) {
@@ -283,6 +343,7 @@ impl TryFrom<v1::Report> for Report {
                 v1::DeliveryKind::Bundled => Delivery::Bundled { why: delivery.why },
             },
             log_records: report.log_records,
+            structured_output: some(report.structured_output),
         })
     }
 }
@@ -338,6 +399,7 @@ mod tests {
             diff_stat: DiffStat { files: 1, insertions: 2, deletions: 3 },
             delivery: Delivery::Bundled { why: "denied".into() },
             log_records: 9,
+            structured_output: Some("{}".into()),
         };
         let wire = v1::Report::from(report.clone());
         assert_eq!(Report::try_from(wire), Ok(report.clone()));

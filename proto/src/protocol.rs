@@ -7,6 +7,9 @@
 //! 1. Leases, logs, artifacts, reports.
 //! 2. Handing over (`OUTCOME_KIND_HANDED_OVER`), which a coordinator of version 1 refuses in a
 //!    report: there, the worker reports a failure of its own, which costs the task no try either.
+//! 3. Agents that act beside their own work (`AgentService`), and that may end by asking
+//!    (`OUTCOME_KIND_ASKED`). For a coordinator that does not know it, the worker gives agents no
+//!    endpoint, so that none can ask.
 //!
 //! A worker says the range it speaks in Hello, the oldest where a coordinator of version 1 looks
 //! for the only one; the coordinator takes the newest that both speak and says it in Welcome.
@@ -16,11 +19,13 @@ use std::fmt;
 use crate::v1;
 
 /// The newest version of the worker protocol this build speaks.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 /// The oldest it still speaks.
 pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
 /// From this version on, an attempt can end by being handed over.
 pub const HANDS_OVER: u32 = 2;
+/// From this version on, agents can act beside their own work.
+pub const AGENTS_ACT: u32 = 3;
 
 /// The versions one peer speaks: all from the oldest to the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

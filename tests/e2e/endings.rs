@@ -59,7 +59,7 @@ async fn a_cancel_ends_what_ignores_it() {
     let mut fixture = Fixture::start().await;
     let (id, attempt) = fixture.begin(task::script(&fixture.stubborn())).await;
     assert!(processes::of_attempt(&attempt).len() >= 3, "the agent and both children");
-    let request = fixture.client.request(CancelRequest { task: id.clone() });
+    let request = fixture.client.request(CancelRequest { task: id.clone(), with_children: false });
     fixture.client.tasks().cancel(request).await.expect("it runs");
     let end = fixture.ends_with_nothing_left(&id, &attempt).await;
     assert_eq!(end, (TaskState::Cancelled, String::new()), "{}", fixture.feed.story());

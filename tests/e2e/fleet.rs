@@ -127,14 +127,14 @@ async fn a_queued_task_is_cancelled_at_once_and_never_runs() {
         .await
         .try_into()
         .expect("two");
-    let request = client.request(CancelRequest { task: unwanted.number.to_string() });
+    let request = client.request(CancelRequest { task: unwanted.number.to_string(), with_children: false });
     let cancelled = client.tasks().cancel(request).await.expect("cancelled").into_inner();
     assert_eq!(cancelled.task.expect("a task").state(), TaskState::Cancelled);
 
     let _worker = Worker::start(&host, &coordinator, WorkerSetup::named("anvil", 2)).await;
     feed.wait_for_end(&wanted.id).await;
     assert_eq!(attempts_of(&client, &unwanted.id).await, 0, "{}", feed.story());
-    let again = client.request(CancelRequest { task: unwanted.id });
+    let again = client.request(CancelRequest { task: unwanted.id, with_children: false });
     let refusal = client.tasks().cancel(again).await.expect_err("it has ended");
     assert_eq!(refusal.code(), tonic::Code::FailedPrecondition);
 }

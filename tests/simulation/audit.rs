@@ -135,7 +135,7 @@ impl Rest {
             max_infrastructure_failures: RULES.max_infrastructure_failures,
             backoff: RULES.backoff,
         };
-        Standing { state: TaskState::Queued, tally: Tally::default(), policy }
+        Standing { state: TaskState::Queued, tally: Tally::default(), policy, open_questions: 0 }
     }
 
     /// What an agent printed is in its log, once and in order: all of it where its report was

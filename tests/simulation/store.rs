@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use factory_coordinator::store::sqlite::{OpenError, SqliteStore};
 use factory_coordinator::store::{
     Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
-    FeedEvent, HeldEntry, Holding, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned, Renewal, Reported,
-    ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted, TakenCheckpoint,
-    TaskEntry, WorkerEntry, WorkerRow,
+    FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned,
+    Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted,
+    TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
 };
-use factory_domain::{AttemptId, Because, Checkpoint, Event, TaskId, Timestamp, WorkerId};
+use factory_domain::{AttemptId, Because, Checkpoint, Event, Notices, TaskId, Timestamp, WorkerId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -60,53 +60,28 @@ impl Drop for TimelessStore {
     }
 }
 
-/// The trait, each verb of it asked outside.
+/// A trait, each verb of it asked outside, and what does not fit that form as it is.
 macro_rules! ask_outside {
-    ($($verb:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+    ($trait:ident: $($verb:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* $({ $($rest:tt)* })?) => {
         #[async_trait]
-        impl Store for TimelessStore {
+        impl $trait for TimelessStore {
             $(async fn $verb(&self, $($argument: $type),*) -> $answer {
                 let inner = Arc::clone(&self.inner);
                 self.ask(async move { inner.$verb($($argument),*).await })
             })*
-
-            async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError> {
-                let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
-                self.ask(async move { inner.resolve(&name).await })
-            }
-
-            async fn events_after(
-                &self,
-                cursor: u64,
-                tasks: &[TaskId],
-                limit: u32,
-            ) -> Result<Vec<FeedEvent>, StoreError> {
-                let (inner, tasks) = (Arc::clone(&self.inner), tasks.to_vec());
-                self.ask(async move { inner.events_after(cursor, &tasks, limit).await })
-            }
-
-            async fn log_standings(&self, attempts: &[AttemptId]) -> Result<Vec<LogStanding>, StoreError> {
-                let (inner, attempts) = (Arc::clone(&self.inner), attempts.to_vec());
-                self.ask(async move { inner.log_standings(&attempts).await })
-            }
-
-            async fn kept_artifacts(
-                &self,
-                after: Option<&ArtifactKey>,
-                limit: u32,
-            ) -> Result<Vec<KeptArtifact>, StoreError> {
-                let (inner, after) = (Arc::clone(&self.inner), after.cloned());
-                self.ask(async move { inner.kept_artifacts(after.as_ref(), limit).await })
-            }
-
-            fn feed(&self) -> watch::Receiver<u64> {
-                self.feed.subscribe()
-            }
+            $($($rest)*)?
         }
     };
 }
 
 ask_outside! {
+    InboxStore:
+    notices(task: TaskId, after: u64) -> Result<Notices, StoreError>;
+    note_told(task: TaskId, up_to: u64) -> Result<(), StoreError>;
+}
+
+ask_outside! {
+    Store:
     submit(tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;
     apply(task: TaskId, event: Event, now: Timestamp) -> Result<Applied, ApplyError>;
     claim(claim: Claim, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
@@ -138,4 +113,38 @@ ask_outside! {
     next_due() -> Result<Option<Timestamp>, StoreError>;
     live_count() -> Result<u64, StoreError>;
     close() -> ();
+    {
+        async fn resolve(&self, name: &str) -> Result<TaskId, ResolveError> {
+            let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+            self.ask(async move { inner.resolve(&name).await })
+        }
+
+        async fn events_after(
+            &self,
+            cursor: u64,
+            tasks: &[TaskId],
+            limit: u32,
+        ) -> Result<Vec<FeedEvent>, StoreError> {
+            let (inner, tasks) = (Arc::clone(&self.inner), tasks.to_vec());
+            self.ask(async move { inner.events_after(cursor, &tasks, limit).await })
+        }
+
+        async fn log_standings(&self, attempts: &[AttemptId]) -> Result<Vec<LogStanding>, StoreError> {
+            let (inner, attempts) = (Arc::clone(&self.inner), attempts.to_vec());
+            self.ask(async move { inner.log_standings(&attempts).await })
+        }
+
+        async fn kept_artifacts(
+            &self,
+            after: Option<&ArtifactKey>,
+            limit: u32,
+        ) -> Result<Vec<KeptArtifact>, StoreError> {
+            let (inner, after) = (Arc::clone(&self.inner), after.cloned());
+            self.ask(async move { inner.kept_artifacts(after.as_ref(), limit).await })
+        }
+
+        fn feed(&self) -> watch::Receiver<u64> {
+            self.feed.subscribe()
+        }
+    }
 }

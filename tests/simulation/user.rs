@@ -40,7 +40,7 @@ async fn pursue(begun: Instant, number: usize, task: &PlannedTask) -> Result<(),
     let Some(at) = task.cancelled_at else { return Ok(()) };
     sleep_until(begun + at).await;
     insist(async |client| {
-        let request = client.request(v1::CancelRequest { task: id.clone() });
+        let request = client.request(v1::CancelRequest { task: id.clone(), with_children: false });
         match client.tasks().cancel(request).await {
             // It has ended.
             Err(status) if status.code() == Code::FailedPrecondition => Ok(()),
@@ -61,7 +61,8 @@ async fn submit(client: &Client, number: usize, task: &PlannedTask) -> Result<St
         timeout_ms: task.timeout.map(millis),
         ..v1::TaskSpec::default()
     };
-    let task = v1::NewTask { spec: Some(spec), idempotency_key: format!("task-{number}") };
+    let task =
+        v1::NewTask { spec: Some(spec), idempotency_key: format!("task-{number}"), ..v1::NewTask::default() };
     let reply = client.tasks().submit(client.request(v1::SubmitRequest { tasks: vec![task] })).await?;
     let submitted = reply.into_inner().tasks.pop();
     submitted.map(|task| task.id).ok_or_else(|| Status::internal("a submit was answered without a task"))

@@ -28,7 +28,7 @@ pub fn preferred(before: &Standing, event: &Event) -> Option<WorkerId> {
         return None;
     };
     let stays = match outcome {
-        Outcome::Limited { .. } => true,
+        Outcome::Limited { .. } | Outcome::Asked => true,
         Outcome::Failed { failure } => match failure.reason.class() {
             FailureClass::Agent => true,
             FailureClass::Infrastructure => before.tally.infrastructure_failures == 0,
@@ -60,12 +60,14 @@ mod tests {
             state,
             tally: Tally { infrastructure_failures, ..Tally::default() },
             policy,
+            open_questions: 0,
         };
         let running = |failures| standing(TaskState::Running { lease }, failures);
         for (outcome, before, wanted) in [
             (failed(AgentError), 4, Some(worker)),
             (failed(TimeoutIdle), 0, Some(worker)),
             (limited, 4, Some(worker)),
+            (Outcome::Asked, 4, Some(worker)),
             (failed(WorkerError), 0, Some(worker)),
             (failed(WorkerError), 1, None),
             (failed(AuthFailed), 0, None),

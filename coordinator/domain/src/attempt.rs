@@ -21,10 +21,12 @@ pub enum AttemptState {
     Failed,
     Cancelled,
     Lost,
+    /// Its agent asked something and ended its turn.
+    Asked,
 }
 
 impl AttemptState {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Offered,
         Self::Accepted,
         Self::Running,
@@ -34,6 +36,7 @@ impl AttemptState {
         Self::Failed,
         Self::Cancelled,
         Self::Lost,
+        Self::Asked,
     ];
 
     pub const fn is_live(self) -> bool {
@@ -51,6 +54,7 @@ impl AttemptState {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Lost => "lost",
+            Self::Asked => "asked",
         }
     }
 }
@@ -95,6 +99,9 @@ pub struct Report {
     pub delivery: Delivery,
     /// Records in the attempt's log, so that its end is known.
     pub log_records: u64,
+    /// What the agent answered by the task's schema, as JSON text.
+    #[serde(default)]
+    pub structured_output: Option<String>,
 }
 
 impl Report {

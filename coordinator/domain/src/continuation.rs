@@ -75,6 +75,7 @@ pub fn continuation(history: &[Past]) -> Option<Continuation> {
 fn because(outcome: Option<&Outcome>) -> String {
     match outcome {
         None => "its worker was not heard of any more".to_owned(),
+        Some(Outcome::Asked) => "it asked something and ended its turn".to_owned(),
         Some(Outcome::HandedOver) => "its worker stopped and handed the task over".to_owned(),
         Some(Outcome::Failed { failure } | Outcome::Limited { failure, .. }) => failure.to_string(),
         Some(Outcome::Succeeded | Outcome::Cancelled) => "it was ended before it was done".to_owned(),

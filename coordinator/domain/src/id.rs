@@ -89,3 +89,23 @@ id!(
     /// One start of a worker process.
     SessionId, "a session"
 );
+id!(
+    /// Something an agent asked a person.
+    QuestionId, "a question"
+);
+id!(
+    /// One post on the message board.
+    MessageId, "a message"
+);
+id!(
+    /// What one task gives another.
+    HandoffId, "a handoff"
+);
+id!(
+    /// Something learned that later tasks are told.
+    MemoryId, "a memory"
+);
+id!(
+    /// One run of a workflow.
+    WorkflowId, "a workflow"
+);

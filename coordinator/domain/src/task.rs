@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, Lease, Timestamp, WorkerId};
+use crate::{AttemptId, DependencyPolicy, Lease, QuestionId, TaskId, Timestamp, WorkerId};
 
 /// Where a task stands, with what is only true there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum TaskState {
+    /// Waits for tasks that must have ended before it.
+    Blocked,
     /// Waits for a worker.
     Queued,
     /// A worker has been offered it, or has accepted it and prepares.
@@ -30,6 +32,8 @@ pub enum TaskState {
         until: Timestamp,
         why: ParkReason,
     },
+    /// Its agent asked something and ended its turn; the answer sends it back to the queue.
+    Waiting,
     Succeeded {
         attempt: AttemptId,
     },
@@ -37,29 +41,44 @@ pub enum TaskState {
         attempt: AttemptId,
         failure: Failure,
     },
-    Cancelled,
+    Cancelled {
+        #[serde(default)]
+        because: CancelReason,
+    },
 }
 
 impl TaskState {
     /// The names of all states, in the order a task may pass them.
-    pub const NAMES: [&'static str; 8] =
-        ["queued", "leased", "running", "cancelling", "parked", "succeeded", "failed", "cancelled"];
+    pub const NAMES: [&'static str; 10] = [
+        "blocked",
+        "queued",
+        "leased",
+        "running",
+        "cancelling",
+        "parked",
+        "waiting",
+        "succeeded",
+        "failed",
+        "cancelled",
+    ];
 
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Blocked => "blocked",
             Self::Queued => "queued",
             Self::Leased { .. } => "leased",
             Self::Running { .. } => "running",
             Self::Cancelling { .. } => "cancelling",
             Self::Parked { .. } => "parked",
+            Self::Waiting => "waiting",
             Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled { .. } => "cancelled",
         }
     }
 
     pub const fn is_terminal(&self) -> bool {
-        matches!(self, Self::Succeeded { .. } | Self::Failed { .. } | Self::Cancelled)
+        matches!(self, Self::Succeeded { .. } | Self::Failed { .. } | Self::Cancelled { .. })
     }
 
     /// The lease of the live attempt, where there is one.
@@ -69,6 +88,19 @@ impl TaskState {
             _ => None,
         }
     }
+}
+
+/// Why a task was cancelled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum CancelReason {
+    /// Someone asked for it.
+    #[default]
+    Requested,
+    /// A task that it waited for did not succeed.
+    DependencyFailed { task: TaskId },
+    /// The same, and it is left out: what waits for it goes on.
+    Skipped { task: TaskId },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +155,8 @@ pub enum FailureReason {
     RepositoryUnavailable,
     /// The base named is not in the repository.
     BaseNotFound,
+    /// The branches of its dependencies do not merge.
+    MergeConflict,
     /// The task cannot be run as it was given.
     Rejected,
     /// The agent's program could not be started.
@@ -145,7 +179,7 @@ pub enum FailureClass {
 }
 
 impl FailureReason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AgentError,
         Self::ApiError,
         Self::AuthFailed,
@@ -156,6 +190,7 @@ impl FailureReason {
         Self::SetupFailed,
         Self::RepositoryUnavailable,
         Self::BaseNotFound,
+        Self::MergeConflict,
         Self::Rejected,
         Self::AgentUnavailable,
         Self::WorkerLost,
@@ -173,7 +208,9 @@ impl FailureReason {
             Self::RepositoryUnavailable | Self::AgentUnavailable | Self::WorkerLost | Self::WorkerError => {
                 FailureClass::Infrastructure
             }
-            Self::AuthFailed | Self::Budget | Self::BaseNotFound | Self::Rejected => FailureClass::Final,
+            Self::AuthFailed | Self::Budget | Self::BaseNotFound | Self::MergeConflict | Self::Rejected => {
+                FailureClass::Final
+            }
         }
     }
 
@@ -189,6 +226,7 @@ impl FailureReason {
             Self::SetupFailed => "setup_failed",
             Self::RepositoryUnavailable => "repository_unavailable",
             Self::BaseNotFound => "base_not_found",
+            Self::MergeConflict => "merge_conflict",
             Self::Rejected => "rejected",
             Self::AgentUnavailable => "agent_unavailable",
             Self::WorkerLost => "worker_lost",
@@ -236,6 +274,8 @@ pub enum Outcome {
     Cancelled,
     /// The worker stops, and ended the agent for that. Its work is saved; another goes on with it.
     HandedOver,
+    /// The agent asked something and ended its turn. Its work is saved; the answer sends it on.
+    Asked,
 }
 
 /// What can happen to a task. Each names the attempt it is about, where it is about one.
@@ -279,6 +319,22 @@ pub enum Event {
     CancelRequested,
     /// The time a parked task waits for has come.
     Woken,
+    /// All that it waited for has ended, and lets it run.
+    Unblocked,
+    /// A task that it waited for did not succeed, and its policy does not let it run without.
+    DependencyFailed {
+        task: TaskId,
+        policy: DependencyPolicy,
+    },
+    /// Its agent asked a person something. It works on until it ends its turn.
+    Asked {
+        attempt: AttemptId,
+        question: QuestionId,
+    },
+    /// A question of its agent's was answered, or will not be.
+    Answered {
+        question: QuestionId,
+    },
 }
 
 impl Event {
@@ -295,6 +351,10 @@ impl Event {
             Self::Ended { .. } => "ended",
             Self::CancelRequested => "cancel_requested",
             Self::Woken => "woken",
+            Self::Unblocked => "unblocked",
+            Self::DependencyFailed { .. } => "dependency_failed",
+            Self::Asked { .. } => "asked",
+            Self::Answered { .. } => "answered",
         }
     }
 
@@ -307,8 +367,13 @@ impl Event {
             | Self::ContactLost { attempt }
             | Self::ContactRegained { attempt }
             | Self::Lost { attempt }
-            | Self::Ended { attempt, .. } => Some(*attempt),
-            Self::CancelRequested | Self::Woken => None,
+            | Self::Ended { attempt, .. }
+            | Self::Asked { attempt, .. } => Some(*attempt),
+            Self::CancelRequested
+            | Self::Woken
+            | Self::Unblocked
+            | Self::DependencyFailed { .. }
+            | Self::Answered { .. } => None,
         }
     }
 }

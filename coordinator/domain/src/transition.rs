@@ -6,10 +6,12 @@
 //! transaction that read the standing; the coordinator acts after the commit.
 
 use crate::retry::Verdict;
-use crate::task::TaskState::{Cancelled, Cancelling, Failed, Leased, Parked, Queued, Running, Succeeded};
+use crate::task::TaskState::{
+    Blocked, Cancelled, Cancelling, Failed, Leased, Parked, Queued, Running, Succeeded, Waiting,
+};
 use crate::{
-    AttemptId, AttemptState, Contact, Event, Failure, FailureReason, Lease, Outcome, ParkReason, RetryPolicy,
-    Tally, TaskState, Timestamp, WorkerId,
+    AttemptId, AttemptState, CancelReason, Contact, DependencyPolicy, Event, Failure, FailureReason, Lease,
+    Outcome, ParkReason, RetryPolicy, Tally, TaskState, Timestamp, WorkerId,
 };
 
 /// What the rules look at.
@@ -18,6 +20,8 @@ pub struct Standing {
     pub state: TaskState,
     pub tally: Tally,
     pub policy: RetryPolicy,
+    /// Questions of its agent's that nobody has answered, once the event has happened.
+    pub open_questions: u32,
 }
 
 /// What follows from an event.
@@ -76,7 +80,25 @@ pub fn transition(standing: &Standing, event: &Event, now: Timestamp) -> Result<
         (Event::Woken, Parked { until, .. }) if *until <= now => {
             Ok(standing.moved(Queued).with(Effect::Schedule))
         }
-        (Event::CancelRequested, Queued | Parked { .. }) => Ok(standing.moved(Cancelled)),
+        (Event::Unblocked, Blocked) => Ok(standing.moved(Queued).with(Effect::Schedule)),
+        (Event::DependencyFailed { task, policy }, Blocked) => match policy {
+            DependencyPolicy::Cancel => {
+                Ok(standing.cancelled(CancelReason::DependencyFailed { task: *task }))
+            }
+            DependencyPolicy::Skip => Ok(standing.cancelled(CancelReason::Skipped { task: *task })),
+            DependencyPolicy::Run => Err(out_of_place()),
+        },
+        // The agent works on; the feed tells of the question.
+        (Event::Asked { .. }, Leased { .. } | Running { .. } | Cancelling { .. }) => {
+            Ok(standing.moved(state.clone()))
+        }
+        (Event::Answered { .. }, Waiting) if standing.open_questions == 0 => {
+            Ok(standing.moved(Queued).with(Effect::Schedule))
+        }
+        (Event::Answered { .. }, _) => Ok(standing.moved(state.clone())),
+        (Event::CancelRequested, Blocked | Queued | Parked { .. } | Waiting) => {
+            Ok(standing.cancelled(CancelReason::Requested))
+        }
         (Event::CancelRequested, Leased { lease } | Running { lease }) => {
             let stop = Effect::Stop { worker: lease.worker, attempt: lease.attempt };
             Ok(standing.moved(Cancelling { lease: *lease }).with(stop))
@@ -90,8 +112,11 @@ pub fn transition(standing: &Standing, event: &Event, now: Timestamp) -> Result<
         (Event::Returned { attempt, .. }, Leased { lease } | Cancelling { lease })
             if lease.contact == Contact::Offered =>
         {
-            let back = if matches!(state, Leased { .. }) { Queued } else { Cancelled };
-            Ok(standing.moved(back).attempt(*attempt, AttemptState::Returned).with(Effect::Schedule))
+            let back = match state {
+                Leased { .. } => standing.moved(Queued),
+                _ => standing.cancelled(CancelReason::Requested),
+            };
+            Ok(back.attempt(*attempt, AttemptState::Returned).with(Effect::Schedule))
         }
         (Event::Started { attempt }, Leased { lease }) if lease.contact != Contact::Offered => {
             let held = Lease { contact: Contact::Held, ..*lease };
@@ -137,7 +162,7 @@ fn lost(standing: &Standing, attempt: AttemptId, now: Timestamp) -> Decision {
         message: "the worker was not heard of for longer than an attempt may be out of contact".to_owned(),
     };
     let next = match standing.state {
-        Cancelling { .. } => standing.moved(Cancelled),
+        Cancelling { .. } => standing.cancelled(CancelReason::Requested),
         _ => failed(standing, attempt, &failure, now),
     };
     next.attempt(attempt, AttemptState::Lost)
@@ -149,11 +174,19 @@ fn ended(standing: &Standing, attempt: AttemptId, outcome: &Outcome, now: Timest
         // Work that was finished before the wish to cancel arrived is finished.
         Outcome::Succeeded => standing.moved(Succeeded { attempt }).attempt(attempt, AttemptState::Succeeded),
         Outcome::Cancelled | Outcome::HandedOver if cancelling => {
-            standing.moved(Cancelled).attempt(attempt, AttemptState::Cancelled)
+            standing.cancelled(CancelReason::Requested).attempt(attempt, AttemptState::Cancelled)
         }
         Outcome::Failed { .. } | Outcome::Limited { .. } if cancelling => {
-            standing.moved(Cancelled).attempt(attempt, AttemptState::Failed)
+            standing.cancelled(CancelReason::Requested).attempt(attempt, AttemptState::Failed)
         }
+        Outcome::Asked if cancelling => {
+            standing.cancelled(CancelReason::Requested).attempt(attempt, AttemptState::Asked)
+        }
+        // Answered while it ended its turn: there is nothing to wait for.
+        Outcome::Asked if standing.open_questions == 0 => {
+            standing.moved(Queued).attempt(attempt, AttemptState::Asked)
+        }
+        Outcome::Asked => standing.moved(Waiting).attempt(attempt, AttemptState::Asked),
         Outcome::Failed { failure } => {
             failed(standing, attempt, failure, now).attempt(attempt, AttemptState::Failed)
         }
@@ -212,6 +245,10 @@ fn with_contact(state: &TaskState, contact: Contact) -> TaskState {
 }
 
 impl Standing {
+    fn cancelled(&self, because: CancelReason) -> Decision {
+        self.moved(Cancelled { because })
+    }
+
     fn moved(&self, state: TaskState) -> Decision {
         Decision { state, tally: self.tally, attempt: None, effects: Vec::new() }
     }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use factory_domain::{
-    AttemptId, AttemptState, Backoff, Contact, Event, Failure, FailureReason, LONGEST_USAGE_LIMIT,
-    MAX_USAGE_LIMITS, Outcome, ParkReason, RetryPolicy, ReturnReason, Standing, Tally, TaskState, Timestamp,
-    WorkerId, transition,
+    AttemptId, AttemptState, Backoff, CancelReason, Contact, DependencyPolicy, Event, Failure, FailureReason,
+    LONGEST_USAGE_LIMIT, MAX_USAGE_LIMITS, Outcome, ParkReason, QuestionId, RetryPolicy, ReturnReason,
+    Standing, Tally, TaskId, TaskState, Timestamp, WorkerId, transition,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -30,6 +30,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Succeeded),
         Just(Outcome::Cancelled),
         Just(Outcome::HandedOver),
+        Just(Outcome::Asked),
         failure().prop_map(|failure| Outcome::Failed { failure }),
         any::<i64>().prop_map(limited_until),
     ]
@@ -39,6 +40,18 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 fn limited_until(millis: i64) -> Outcome {
     let failure = Failure { reason: FailureReason::UsageLimit, message: "it is used up".into() };
     Outcome::Limited { failure, until: Timestamp::from_millis(millis) }
+}
+
+fn other() -> TaskId {
+    TaskId::from_uuid(Uuid::from_u128(8))
+}
+
+fn question() -> QuestionId {
+    QuestionId::from_uuid(Uuid::from_u128(9))
+}
+
+fn policy() -> impl Strategy<Value = DependencyPolicy> {
+    prop::sample::select(vec![DependencyPolicy::Cancel, DependencyPolicy::Skip, DependencyPolicy::Run])
 }
 
 /// Events about four attempts, so that most are about a wrong one.
@@ -55,6 +68,10 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (id(), outcome()).prop_map(|(attempt, outcome)| Event::Ended { attempt, outcome }),
         1 => Just(Event::CancelRequested),
         2 => Just(Event::Woken),
+        1 => Just(Event::Unblocked),
+        1 => policy().prop_map(|policy| Event::DependencyFailed { task: other(), policy }),
+        1 => id().prop_map(|attempt| Event::Asked { attempt, question: question() }),
+        2 => Just(Event::Answered { question: question() }),
     ]
 }
 
@@ -63,6 +80,7 @@ fn fresh(max_attempts: u32) -> Standing {
         state: TaskState::Queued,
         tally: Tally::default(),
         policy: RetryPolicy { max_attempts, max_infrastructure_failures: 5, backoff: Backoff::default() },
+        open_questions: 0,
     }
 }
 
@@ -84,6 +102,12 @@ fn possible(state: &TaskState, event: &Event, now: Timestamp) -> bool {
         }
         Event::Ended { .. } => about_live && held,
         Event::CancelRequested => !state.is_terminal() && !matches!(state, TaskState::Cancelling { .. }),
+        Event::Unblocked => *state == TaskState::Blocked,
+        Event::DependencyFailed { policy, .. } => {
+            *state == TaskState::Blocked && *policy != DependencyPolicy::Run
+        }
+        Event::Asked { .. } => about_live,
+        Event::Answered { .. } => !state.is_terminal(),
         Event::Woken => matches!(state, TaskState::Parked { until, .. } if *until <= now),
     }
 }
@@ -94,13 +118,18 @@ proptest! {
     #[test]
     fn the_rules_hold_over_any_history(
         max_attempts in 1u32..4,
-        history in prop::collection::vec((event(), 0u64..400_000), 1..80),
+        blocked in any::<bool>(),
+        history in prop::collection::vec((event(), 0u64..400_000, 0u32..2), 1..80),
     ) {
         let mut standing = fresh(max_attempts);
+        if blocked {
+            standing.state = TaskState::Blocked;
+        }
         let mut now = Timestamp::from_millis(0);
         let mut attempts: HashMap<AttemptId, AttemptState> = HashMap::new();
         let mut results_accepted = 0;
-        for (event, wait) in history {
+        for (event, wait, open_questions) in history {
+            standing.open_questions = open_questions;
             now = now.after(Duration::from_millis(wait));
             // The store never issues an id twice.
             if let Event::Offered { attempt, .. } = event && attempts.contains_key(&attempt) {
@@ -118,7 +147,7 @@ proptest! {
             if matches!(decision.state, TaskState::Succeeded { .. } | TaskState::Failed { .. }) {
                 results_accepted += 1;
             }
-            standing = Standing { state: decision.state, tally: decision.tally, policy: before.policy };
+            standing = Standing { state: decision.state, tally: decision.tally, ..before.clone() };
 
             // Invariant 2: one live attempt at most, and it is the one the state names.
             let live: Vec<_> = attempts.iter().filter(|(_, state)| state.is_live()).map(|(id, _)| *id).collect();
@@ -127,7 +156,9 @@ proptest! {
             prop_assert!(standing.tally.agent_failures <= max_attempts);
             prop_assert!(standing.tally.infrastructure_failures <= 5);
             prop_assert!(standing.tally.usage_limits <= MAX_USAGE_LIMITS);
-            if let TaskState::Parked { until, .. } = standing.state {
+            if standing.state != before.state
+                && let TaskState::Parked { until, .. } = standing.state
+            {
                 prop_assert!(until >= now && until <= now.after(LONGEST_USAGE_LIMIT), "{until} from {now}");
             }
             if let Event::Ended { outcome: Outcome::Limited { .. }, .. } = event {
@@ -143,7 +174,7 @@ proptest! {
         for state in [
             TaskState::Succeeded { attempt: attempt(0) },
             TaskState::Failed { attempt: attempt(0), failure },
-            TaskState::Cancelled,
+            TaskState::Cancelled { because: CancelReason::Requested },
         ] {
             let standing = Standing { state, ..fresh(3) };
             prop_assert!(transition(&standing, &event, now).is_err());
@@ -161,7 +192,7 @@ fn a_declined_offer_costs_nothing() {
             Event::Returned { attempt: attempt(n), why: ReturnReason::Declined { why: "disk full".into() } },
         ] {
             let decision = transition(&standing, &event, now).expect("accepted");
-            standing = Standing { state: decision.state, tally: decision.tally, policy: standing.policy };
+            standing = Standing { state: decision.state, tally: decision.tally, ..standing };
         }
     }
     assert_eq!(standing.state, TaskState::Queued);
@@ -186,7 +217,7 @@ fn run_into(standing: &Standing, n: u8, outcome: Outcome, now: Timestamp) -> Sta
 
 fn follow(standing: &Standing, event: &Event, now: Timestamp) -> Standing {
     let decision = transition(standing, event, now).expect("accepted");
-    Standing { state: decision.state, tally: decision.tally, policy: standing.policy }
+    Standing { state: decision.state, tally: decision.tally, ..standing.clone() }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use futures_util::future::{FutureExt, join_all};
 use uuid::Uuid;
 
 use super::fleet::Opening;
-use super::{App, Error};
+use super::{App, Error, Offered};
 use crate::store::Claim;
 
 /// Claims under way at once: enough for one commit of the store to be worth its while.
@@ -57,6 +57,14 @@ impl App {
         for offer in claimed {
             let (task, attempt, worker) = (offer.task, offer.attempt, opening.seat.worker);
             self.due.set(lapses);
+            let equipment = match self.equip(&offer).await {
+                Ok(equipment) => equipment,
+                Err(error) => {
+                    self.return_offer(task, attempt, format!("it could not be made ready: {error}")).await?;
+                    return Err(error);
+                }
+            };
+            let offer = Offered { claimed: offer, equipment };
             if self.fleet.offer(opening.seat, offer, lapses) {
                 tracing::info!(%task, %attempt, %worker, "offered");
                 sent += 1;

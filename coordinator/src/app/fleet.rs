@@ -13,14 +13,14 @@ use kept::Kept;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Drain, Error, Welcome};
-use crate::store::{Claimed, WorkerEntry};
+use super::{Drain, Error, Offered, Welcome};
+use crate::store::WorkerEntry;
 
 /// What the coordinator says on a session.
 #[derive(Debug)]
 pub enum ToWorker {
     Welcome(Welcome),
-    Offer(Box<Claimed>),
+    Offer(Box<Offered>),
     Confirm(AttemptId),
     Withdraw {
         attempt: AttemptId,
@@ -236,10 +236,10 @@ impl Fleet {
 
     /// Sends an offer that stands until `lapses`. `false`: the session is gone, or nobody
     /// reads it; it is over then, or the same offer would go round and round.
-    pub fn offer(&self, seat: Seat, claimed: Claimed, lapses: Timestamp) -> bool {
+    pub fn offer(&self, seat: Seat, offered: Offered, lapses: Timestamp) -> bool {
         let sent = self.with(seat, |connected| {
-            let attempt = claimed.attempt;
-            let sent = connected.outbox.try_send(Ok(ToWorker::Offer(Box::new(claimed)))).is_ok();
+            let attempt = offered.claimed.attempt;
+            let sent = connected.outbox.try_send(Ok(ToWorker::Offer(Box::new(offered)))).is_ok();
             if sent {
                 connected.offered.insert(attempt, lapses);
             } else {

@@ -1,6 +1,7 @@
 //! The coordinator's use cases, one a file: what is asked for, what the store and
 //! the log store are told, what follows. No SQL, no wire service and no HTTP here.
 
+mod acting;
 mod alarm;
 mod artifacts;
 mod cancel;
@@ -9,6 +10,7 @@ mod disk;
 mod dispatch;
 mod drain;
 mod effects;
+mod equip;
 mod error;
 mod fleet;
 mod follow_log;
@@ -34,10 +36,12 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use acting::Acting;
 pub use artifacts::{ArtifactContent, ArtifactName};
 pub use checkpoint::OpenCheckpoint;
 pub use disk::{Change, Room};
 pub use drain::Drain;
+pub use equip::Offered;
 pub use error::{Error, FieldViolation};
 pub use fleet::{Outbox, ToWorker};
 pub use get::{AttemptDetail, TaskDetail};
@@ -74,6 +78,8 @@ pub struct App {
     pub(crate) fences: LogFences,
     /// There may be something to lease, or someone to lease it to.
     pub(crate) schedule: Notify,
+    /// There may be something in an agent's inbox: wakes all who wait for that.
+    pub(crate) told: Notify,
     /// A heartbeat was answered though the leases could not be extended: see `App::heartbeat`.
     pub(crate) owed: AtomicBool,
     pub(crate) disk: Disk,
@@ -106,6 +112,7 @@ impl App {
             fleet: Fleet::default(),
             fences: LogFences::default(),
             schedule: Notify::new(),
+            told: Notify::new(),
             owed: AtomicBool::new(false),
             disk: Disk::default(),
             due: Alarm::default(),

@@ -1,6 +1,6 @@
 //! Submitting an ended task again, as a new task: what ended stays as it ended.
 
-use factory_domain::TaskId;
+use factory_domain::{Brief, Links, TaskId};
 use uuid::Uuid;
 
 use super::{App, Error};
@@ -18,6 +18,8 @@ impl App {
             spec: task.spec,
             idempotency_key: None,
             retry_of: Some(id),
+            links: Links::default(),
+            brief: Brief::default(),
             traceparent: traceparent.to_owned(),
         };
         let mut submitted = self.enter(vec![again]).await?;

@@ -1,6 +1,6 @@
 //! Accepting tasks.
 
-use factory_domain::{TaskId, TaskSpec};
+use factory_domain::{Brief, Links, TaskId, TaskSpec};
 use uuid::Uuid;
 
 use super::{App, Error, FieldViolation};
@@ -30,6 +30,8 @@ impl App {
                 spec: task.spec,
                 idempotency_key: Some(task.idempotency_key).filter(|key| !key.is_empty()),
                 retry_of: None,
+                links: Links::default(),
+                brief: Brief::default(),
                 traceparent: traceparent.to_owned(),
             })
             .collect();

@@ -1,8 +1,10 @@
 //! `factory.v1` on the wire. Handlers translate: read the message, call the use
 //! case, write the answer. Nothing is decided here.
 
+mod agent;
 mod artifacts;
 pub mod auth;
+mod board;
 mod checkpoints;
 mod fleet;
 mod logs;
@@ -16,6 +18,8 @@ mod worker;
 use std::sync::Arc;
 
 use factory_proto::v1;
+use factory_proto::v1::agent_service_server::AgentServiceServer;
+use factory_proto::v1::board_service_server::BoardServiceServer;
 use factory_proto::v1::fleet_service_server::FleetServiceServer;
 use factory_proto::v1::log_service_server::LogServiceServer;
 use factory_proto::v1::task_service_server::TaskServiceServer;
@@ -40,6 +44,8 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
     let workers =
         WorkerServiceServer::new(worker::Workers(Arc::clone(app))).max_decoding_message_size(MAX_RECEIVE);
     let fleet = FleetServiceServer::new(fleet::Fleet(Arc::clone(app)));
+    let agents = AgentServiceServer::new(agent::Agents(Arc::clone(app)));
+    let board = BoardServiceServer::new(board::Board(Arc::clone(app)));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -52,6 +58,8 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
         .add_service(logs)
         .add_service(workers)
         .add_service(fleet)
+        .add_service(agents)
+        .add_service(board)
         .add_service(reflection)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
 }

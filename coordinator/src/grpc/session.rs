@@ -15,8 +15,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tonic::Streaming;
 
 use super::worker::{read_held, verdict};
-use crate::app::{Answer, App, Drain, Error, Hello, OpenSession, Outbox, ToWorker, Welcome};
-use crate::store::{AgentFound, Claimed, WorkerEntry};
+use crate::app::{Answer, App, Drain, Error, Hello, Offered, OpenSession, Outbox, ToWorker, Welcome};
+use crate::store::{AgentFound, WorkerEntry};
 
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Characters.
@@ -213,7 +213,7 @@ fn known_agent(agent: v1::AgentReadiness) -> Option<AgentFound> {
 pub fn to_wire(message: ToWorker) -> v1::SessionResponse {
     let message = match message {
         ToWorker::Welcome(words) => Told::Welcome(welcome(words)),
-        ToWorker::Offer(claimed) => Told::Offer(offer(*claimed)),
+        ToWorker::Offer(offered) => Told::Offer(offer(*offered)),
         ToWorker::Confirm(attempt) => Told::Confirm(v1::Confirm { attempt_id: attempt.to_string() }),
         ToWorker::Withdraw { attempt, why } => {
             Told::Withdraw(v1::Withdraw { attempt_id: attempt.to_string(), why })
@@ -249,7 +249,8 @@ fn welcome(Welcome { protocol, terms, verdicts, drain }: Welcome) -> v1::Welcome
     }
 }
 
-fn offer(claimed: Claimed) -> v1::Offer {
+fn offer(offered: Offered) -> v1::Offer {
+    let Offered { claimed, equipment } = offered;
     v1::Offer {
         task_id: claimed.task.to_string(),
         task_number: claimed.number,
@@ -258,5 +259,7 @@ fn offer(claimed: Claimed) -> v1::Offer {
         spec: Some(claimed.spec.into()),
         traceparent: claimed.traceparent,
         continues: claimed.continues.map(Into::into),
+        brief: Some(convert::brief_to_wire(claimed.brief, equipment.notices)),
+        upstreams: equipment.upstreams.into_iter().map(Into::into).collect(),
     }
 }

@@ -50,7 +50,11 @@ impl TaskService for Tasks {
         request: Request<v1::CancelRequest>,
     ) -> Result<Response<v1::CancelResponse>, Status> {
         let (task, waiting_for) = self.0.cancel(&request.into_inner().task).await?;
-        Ok(Response::new(v1::CancelResponse { task: Some(view::task(task, waiting_for)) }))
+        Ok(Response::new(v1::CancelResponse {
+            task: Some(view::task(task, waiting_for)),
+            children_cancelled: 0,
+            children_live: 0,
+        }))
     }
 
     async fn retry(&self, request: Request<v1::RetryRequest>) -> Result<Response<v1::RetryResponse>, Status> {

@@ -52,6 +52,7 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
         retried_as: entry.retried_as.map(|task| task.to_string()).unwrap_or_default(),
         report: entry.report.map(Into::into),
         spec: Some(entry.spec.into()),
+        ..v1::Task::default()
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! [`Store`] is a narrow set of verbs. Each write is one transaction in which
 //! the domain decides, the `WHERE` checks again, and the feed gets its row; the
-//! effects come back to the caller, who acts on them after the commit. Rows and
-//! SQL stay behind this trait; one conformance suite holds every store to it.
+//! effects come back to the caller, who acts on them after the commit. What agents
+//! say to one another, and the like, has a trait of its own each, which [`Store`]
+//! brings along. Rows and SQL stay behind; one conformance suite holds every store to it.
 
 mod entry;
 mod error;
+mod inbox;
 pub mod instance_lock;
 mod request;
 pub mod sqlite;
@@ -22,6 +24,7 @@ pub use entry::{
     ListFilter, LogStanding, Pruned, PrunedItem, TaskEntry, WorkerEntry, WorkerRow,
 };
 pub use error::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
+pub use inbox::InboxStore;
 pub use request::{
     Applied, Claim, Claimed, Held, Holding, NewTask, Renewal, Reported, ReportedAttempt, Submitted,
     TakenCheckpoint,
@@ -46,7 +49,7 @@ impl Default for Rules {
 /// No method may be cancelled half-way by dropping its future: writes are handed
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: InboxStore + Send + Sync + 'static {
     /// Accepts all of `tasks` or none, and gives each its number. A key used before
     /// for the same spec, in an earlier call or in this one, finds that first task.
     async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;

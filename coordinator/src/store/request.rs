@@ -1,8 +1,8 @@
 //! What the store's writing verbs are given, and what they answer.
 
 use factory_domain::{
-    AttemptId, Capacity, Checkpoint, Continuation, Effect, Event, Preference, Report, SessionId, TaskId,
-    TaskSpec, TaskState, WorkerId,
+    AttemptId, Brief, Capacity, Checkpoint, Continuation, Effect, Event, Links, Preference, Report,
+    SessionId, TaskId, TaskSpec, TaskState, WorkerId,
 };
 
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct NewTask {
     pub spec: TaskSpec,
     pub idempotency_key: Option<String>,
     pub retry_of: Option<TaskId>,
+    pub links: Links,
+    pub brief: Brief,
     /// W3C trace context of the submit.
     pub traceparent: String,
 }
@@ -55,6 +57,7 @@ pub struct Claimed {
     pub attempt: AttemptId,
     pub attempt_number: u32,
     pub spec: TaskSpec,
+    pub brief: Brief,
     pub traceparent: String,
     /// The attempt that this one goes on from; kept with it.
     pub continues: Option<Continuation>,

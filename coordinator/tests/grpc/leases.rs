@@ -136,7 +136,7 @@ async fn a_cancel_reaches_the_worker_and_waits_for_its_word() {
     let mut worker = Worker::connect(&factory.client).await;
     let task = factory.submit(prompt("Work")).await;
     let offer = worker.run().await;
-    let cancel = v1::CancelRequest { task: task.id.clone() };
+    let cancel = v1::CancelRequest { task: task.id.clone(), with_children: false };
     let cancelling = soon(factory.client.tasks().cancel(cancel)).await.expect("taken");
     assert_eq!(cancelling.into_inner().task.expect("a task").state(), v1::TaskState::Cancelling);
     match worker.hear().await {
@@ -155,7 +155,9 @@ async fn an_offer_of_a_cancelled_task_is_withdrawn_when_accepted() {
     worker.credits(1).await;
     let task = factory.submit(prompt("Work")).await;
     let offer = worker.offer().await;
-    soon(factory.client.tasks().cancel(v1::CancelRequest { task: task.id.clone() })).await.expect("taken");
+    soon(factory.client.tasks().cancel(v1::CancelRequest { task: task.id.clone(), with_children: false }))
+        .await
+        .expect("taken");
     assert!(matches!(worker.hear().await, Ok(Some(Heard::Stop(_)))));
     assert!(matches!(worker.accept(&offer).await, Heard::Withdraw(_)));
     assert_eq!(factory.state(&task.id).await, v1::TaskState::Cancelled);

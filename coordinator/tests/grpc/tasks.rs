@@ -68,7 +68,11 @@ async fn a_message_beyond_every_limit_is_refused_with_the_limit() {
 async fn the_same_key_and_task_again_is_the_same_task() {
     let factory = Factory::start().await;
     let submit = |text: &str| {
-        let task = v1::NewTask { spec: Some(prompt(text)), idempotency_key: "monday".into() };
+        let task = v1::NewTask {
+            spec: Some(prompt(text)),
+            idempotency_key: "monday".into(),
+            ..v1::NewTask::default()
+        };
         let mut tasks = factory.client.tasks();
         async move { soon(tasks.submit(v1::SubmitRequest { tasks: vec![task] })).await }
     };
@@ -113,7 +117,7 @@ async fn cancel_ends_a_queued_task_and_retry_makes_a_new_one_of_it() {
     let early = soon(retry().retry(v1::RetryRequest { task: task.id.clone() })).await.expect_err("too early");
     assert_eq!(early.code(), Code::FailedPrecondition);
 
-    let cancel = v1::CancelRequest { task: task.id.clone() };
+    let cancel = v1::CancelRequest { task: task.id.clone(), with_children: false };
     let cancelled = soon(factory.client.tasks().cancel(cancel.clone())).await.expect("cancelled");
     assert_eq!(cancelled.into_inner().task.expect("a task").state(), v1::TaskState::Cancelled);
     let again = soon(factory.client.tasks().cancel(cancel)).await.expect_err("it has ended");

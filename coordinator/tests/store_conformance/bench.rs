@@ -7,8 +7,8 @@ use factory_coordinator::store::{
     AgentFound, Applied, Claim, Claimed, Held, NewTask, Renewal, ReportedAttempt, Store, WorkerEntry,
 };
 use factory_domain::{
-    AgentKind, AttemptId, Capacity, Delivery, DiffStat, Event, Failure, FailureReason, Labels, Outcome,
-    Report, SessionId, SpecDraft, TaskId, Timestamp, Usage, WorkerId,
+    AgentKind, AttemptId, Brief, Capacity, Delivery, DiffStat, Event, Failure, FailureReason, Labels, Links,
+    Outcome, Report, SessionId, SpecDraft, TaskId, Timestamp, Usage, WorkerId,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ pub fn new_task(draft: SpecDraft) -> NewTask {
         spec: draft.validate().expect("a valid spec"),
         idempotency_key: None,
         retry_of: None,
+        links: Links::default(),
+        brief: Brief::default(),
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
     }
 }
@@ -159,6 +161,7 @@ pub fn report(outcome: Outcome) -> Report {
         diff_stat: DiffStat { files: 1, insertions: 2, deletions: 3 },
         delivery: Delivery::None,
         log_records: 12,
+        structured_output: None,
     }
 }
 

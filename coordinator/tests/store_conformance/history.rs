@@ -217,14 +217,17 @@ async fn the_feed_tells_it_all(database: &mut SqliteConnection) {
     let mut told: HashMap<Vec<u8>, Standing> = HashMap::new();
     for (task, at, event, state) in events {
         let Some(event) = event else {
-            told.insert(task, Standing { state: TaskState::Queued, tally: Tally::default(), policy });
+            told.insert(
+                task,
+                Standing { state: TaskState::Queued, tally: Tally::default(), policy, open_questions: 0 },
+            );
             continue;
         };
         let event: Event = serde_json::from_str(&event).expect("an event");
         let standing = told.get_mut(&task).expect("submitted before");
         let decided = transition(standing, &event, Timestamp::from_millis(at)).expect("it happened");
         assert_eq!(decided.state, serde_json::from_str::<TaskState>(&state).expect("a state"));
-        *standing = Standing { state: decided.state, tally: decided.tally, policy };
+        *standing = Standing { state: decided.state, tally: decided.tally, ..standing.clone() };
     }
     let rows: Vec<(Vec<u8>, String, u32, u32, u32, u32)> = sqlx::query_as(
         "SELECT id, state, attempts, agent_failures, infrastructure_failures, usage_limits

@@ -1,7 +1,7 @@
 //! Submitting and claiming.
 
 use factory_coordinator::store::{Claim, Store, SubmitError};
-use factory_domain::{AgentKind, Event, SpecDraft, TaskState};
+use factory_domain::{AgentKind, CancelReason, Event, SpecDraft, TaskState};
 
 use crate::bench::{Worker, apply, at, draft, keyed, new_task, state, submit};
 
@@ -143,7 +143,10 @@ pub async fn a_queued_task_is_cancelled_at_once(store: &dyn Store) {
     let task = submit(store, draft("x")).await;
     apply(store, task, Event::CancelRequested, at(1)).await;
     let entry = store.task(task).await.expect("read").expect("there");
-    assert_eq!((entry.state, entry.ended_at), (TaskState::Cancelled, Some(at(1))));
+    assert_eq!(
+        (entry.state, entry.ended_at),
+        (TaskState::Cancelled { because: CancelReason::Requested }, Some(at(1)))
+    );
     assert!(Worker::register(store, &[]).await.claim(store, 1, at(2)).await.is_empty());
     assert!(store.apply(task, Event::CancelRequested, at(2)).await.is_err());
     assert_eq!(state(store, task).await, "cancelled");

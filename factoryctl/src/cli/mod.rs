@@ -1,6 +1,7 @@
 //! What can be typed: clap types and their help, nothing that acts.
 
 mod task;
+mod together;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::render::Format;
 use crate::watch::WatchCursor;
 
 pub use task::{Deliver, Leftovers, TaskArgs};
+pub use together::{OnConflict, OnFailedDependency, PermissionMode};
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -7,6 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use factory_domain::{AgentKind, Labels};
 
+use super::together::TogetherArgs;
+
 /// What is left out is for the coordinator to choose.
 #[derive(Debug, Args)]
 pub struct TaskArgs {
@@ -79,6 +81,8 @@ pub struct TaskArgs {
     /// The same key with the same task submits it once only
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub together: TogetherArgs,
     /// Program and arguments of `--agent command`; no shell reads them
     #[arg(last = true, value_name = "ARGV")]
     pub argv: Vec<String>,

@@ -20,7 +20,11 @@ pub async fn run(connection: &Connection, console: Console, args: Cancel) -> Res
     let mut refused = None;
     for name in args.tasks {
         // One that cannot be cancelled must not save the others.
-        match client.tasks().cancel(client.request(v1::CancelRequest { task: name.clone() })).await {
+        match client
+            .tasks()
+            .cancel(client.request(v1::CancelRequest { task: name.clone(), with_children: false }))
+            .await
+        {
             Ok(reply) => asked.push(reply.into_inner().task.unwrap_or_default()),
             Err(status) => {
                 let error = CommandError::from(status);

@@ -83,7 +83,8 @@ impl Alone<'_> {
         let interrupted = watch.follow(interrupts.next()).await? == Spell::Interrupted;
         if interrupted {
             self.console.note("cancelling the task; ctrl-c again stops at once");
-            let request = connection.client.request(v1::CancelRequest { task: submitted.id });
+            let request =
+                connection.client.request(v1::CancelRequest { task: submitted.id, with_children: false });
             connection.client.tasks().cancel(request).await?;
             if watch.follow(interrupts.next()).await? == Spell::Interrupted {
                 return Err(CommandError::Interrupted);

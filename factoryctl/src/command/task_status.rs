@@ -44,6 +44,7 @@ async fn list(connection: &Connection, console: Console, args: Status) -> Result
         labels: args.labels.into_iter().collect(),
         page_size: args.limit.unwrap_or(0),
         page_token: args.page_token.unwrap_or_default(),
+        ..v1::ListRequest::default()
     };
     let client = &connection.client;
     let reply = client.tasks().list(client.request(request)).await?.into_inner();

@@ -7,7 +7,9 @@ use std::time::Duration;
 use factory_proto::convert::spec_from_wire;
 use factory_proto::v1;
 
-use crate::cli::{Deliver, Global, Leftovers, Submit, TaskArgs};
+use crate::cli::{
+    Deliver, Global, Leftovers, OnConflict, OnFailedDependency, PermissionMode, Submit, TaskArgs,
+};
 use crate::command::task_watch;
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
@@ -69,6 +71,10 @@ pub fn settle(console: Console, args: TaskArgs) -> Result<v1::NewTask, CommandEr
     let chosen = repository::choose(asked, &directory)?;
     let repo = chosen.as_ref().map(|chosen| chosen.repo.clone()).unwrap_or_default();
     let idempotency_key = args.idempotency_key.clone().unwrap_or_default();
+    let after = args.together.after.clone();
+    let parent = args.together.parent.clone().unwrap_or_default();
+    let on_failed_dependency = args.together.on_failed_dependency.map(v1::DependencyPolicy::from);
+    let on_failed_dependency = on_failed_dependency.unwrap_or_default();
     let spec = spec_of(args, prompt, repo);
     spec_from_wire(spec.clone()).map_err(|violations| CommandError::violations(&violations))?;
     match chosen {
@@ -78,7 +84,15 @@ pub fn settle(console: Console, args: TaskArgs) -> Result<v1::NewTask, CommandEr
         }
         None => console.note("repository: none, the agent works in an empty workspace"),
     }
-    Ok(v1::NewTask { spec: Some(spec), idempotency_key })
+    Ok(v1::NewTask {
+        spec: Some(spec),
+        idempotency_key,
+        name: String::new(),
+        after,
+        on_failed_dependency: on_failed_dependency.into(),
+        parent,
+        goes_on_from: String::new(),
+    })
 }
 
 fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
@@ -91,6 +105,7 @@ fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
         Leftovers::Keep => v1::Leftovers::Keep,
         Leftovers::Discard => v1::Leftovers::Discard,
     });
+    let together = args.together;
     v1::TaskSpec {
         title: args.title.unwrap_or_default(),
         prompt,
@@ -113,6 +128,50 @@ fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
         budget_micro_usd: args.budget.map(|budget| budget.0),
         budget_tokens: args.budget_tokens,
         max_turns: args.max_turns,
+        role: together.role.unwrap_or_default(),
+        r#type: together.task_type.unwrap_or_default(),
+        acceptance: together.acceptance.unwrap_or_default(),
+        directory: together.directory.unwrap_or_default(),
+        touches: together.touches,
+        keys: together.keys,
+        issue: together.issue.unwrap_or_default(),
+        project: together.project.unwrap_or_default(),
+        submitter: together.submitter.unwrap_or_default(),
+        allowed_tools: together.allowed_tools,
+        disallowed_tools: together.disallowed_tools,
+        permission_mode: together.permission_mode.map(v1::PermissionMode::from).unwrap_or_default().into(),
+        output_schema: String::new(),
+        on_conflict: together.on_conflict.map(v1::ConflictPolicy::from).unwrap_or_default().into(),
+        keep_session: false,
+    }
+}
+
+impl From<OnFailedDependency> for v1::DependencyPolicy {
+    fn from(policy: OnFailedDependency) -> Self {
+        match policy {
+            OnFailedDependency::Cancel => Self::Cancel,
+            OnFailedDependency::Skip => Self::Skip,
+            OnFailedDependency::Run => Self::Run,
+        }
+    }
+}
+
+impl From<OnConflict> for v1::ConflictPolicy {
+    fn from(policy: OnConflict) -> Self {
+        match policy {
+            OnConflict::Fail => Self::Fail,
+            OnConflict::Agent => Self::Agent,
+        }
+    }
+}
+
+impl From<PermissionMode> for v1::PermissionMode {
+    fn from(mode: PermissionMode) -> Self {
+        match mode {
+            PermissionMode::Bypass => Self::Bypass,
+            PermissionMode::AcceptEdits => Self::AcceptEdits,
+            PermissionMode::Plan => Self::Plan,
+        }
     }
 }
 

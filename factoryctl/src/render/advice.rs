@@ -32,6 +32,9 @@ pub fn after(reason: &str, number: u64) -> Option<String> {
             format!("see that the worker's host can reach the repository and may read it, {retry}")
         }
         FailureReason::BaseNotFound => "submit it again with a --base that the repository has".to_owned(),
+        FailureReason::MergeConflict => {
+            "submit it again with --on-conflict agent, or after a task that merges the branches".to_owned()
+        }
         FailureReason::Rejected => return None,
         FailureReason::AgentUnavailable => {
             format!("`factoryctl workers` shows which agents each worker offers; install it there, {retry}")

@@ -37,9 +37,9 @@ pub fn state(state: TaskState) -> Cell {
 
 fn state_color(state: TaskState) -> Color {
     match state {
-        TaskState::Unspecified | TaskState::Queued => Color::Grey,
+        TaskState::Unspecified | TaskState::Blocked | TaskState::Queued => Color::Grey,
         TaskState::Leased | TaskState::Running => Color::Cyan,
-        TaskState::Cancelling | TaskState::Parked => Color::Yellow,
+        TaskState::Cancelling | TaskState::Parked | TaskState::Waiting => Color::Yellow,
         TaskState::Succeeded => Color::Green,
         TaskState::Failed => Color::Red,
         TaskState::Cancelled => Color::Magenta,

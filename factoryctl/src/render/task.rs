@@ -57,9 +57,9 @@ pub fn is_limited(failure: &Option<v1::Failure>) -> bool {
 pub fn state_style(state: TaskState) -> anstyle::Style {
     use anstyle::AnsiColor as C;
     match state {
-        TaskState::Unspecified | TaskState::Queued => DIM,
+        TaskState::Unspecified | TaskState::Blocked | TaskState::Queued => DIM,
         TaskState::Leased | TaskState::Running => style(C::Cyan),
-        TaskState::Cancelling | TaskState::Parked => style(C::Yellow),
+        TaskState::Cancelling | TaskState::Parked | TaskState::Waiting => style(C::Yellow),
         TaskState::Succeeded => style(C::Green),
         TaskState::Failed => style(C::Red),
         TaskState::Cancelled => style(C::Magenta),

@@ -59,7 +59,7 @@ pub async fn submit(client: &Client, batch: usize) {
 fn task() -> v1::NewTask {
     let spec =
         v1::TaskSpec { prompt: "say hello".to_owned(), agent: "scripted".to_owned(), ..Default::default() };
-    v1::NewTask { spec: Some(spec), idempotency_key: String::new() }
+    v1::NewTask { spec: Some(spec), ..v1::NewTask::default() }
 }
 
 /// A worker's open session.

@@ -43,6 +43,7 @@ pub fn replay(events: &[v1::Event], policy: impl Fn(&str) -> RetryPolicy) -> Rep
                 state: TaskState::Queued,
                 tally: Tally::default(),
                 policy: policy(&event.task_id),
+                open_questions: 0,
             };
             let story = Story { standing, live: BTreeSet::new(), ended: BTreeSet::new(), task_ends: 0 };
             if stories.insert(&event.task_id, story).is_some() {

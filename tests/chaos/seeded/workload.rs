@@ -66,6 +66,7 @@ impl Workload {
                 spec: Some(job.spec.clone()),
                 // A call whose answer was lost is repeated, and must not submit twice.
                 idempotency_key: format!("{}-{}", self.seed, batch * TOGETHER + index),
+                ..NewTask::default()
             });
             let request = SubmitRequest { tasks: tasks.collect() };
             let batch: Vec<Submitted> = insist(config, async |client| {
@@ -86,7 +87,7 @@ impl Workload {
 
 async fn cancel(config: &ClientConfig, task: &str) {
     insist(config, async |client| {
-        let request = client.request(CancelRequest { task: task.to_owned() });
+        let request = client.request(CancelRequest { task: task.to_owned(), with_children: false });
         match client.tasks().cancel(request).await {
             // It has ended already.
             Err(status) if status.code() == Code::FailedPrecondition => Ok(()),

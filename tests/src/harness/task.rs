@@ -24,8 +24,7 @@ pub fn script(text: &str) -> TaskSpec {
 }
 
 pub async fn try_submit(client: &Client, specs: Vec<TaskSpec>) -> Result<Vec<Submitted>, Status> {
-    let tasks =
-        specs.into_iter().map(|spec| NewTask { spec: Some(spec), idempotency_key: String::new() }).collect();
+    let tasks = specs.into_iter().map(|spec| NewTask { spec: Some(spec), ..NewTask::default() }).collect();
     let request = client.request(SubmitRequest { tasks });
     Ok(client.tasks().submit(request).await?.into_inner().tasks)
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use factory_domain::{AttemptId, Continuation, TaskId, TaskSpec, Timestamp};
+use factory_domain::{AttemptId, Brief, Continuation, Notices, TaskId, TaskSpec, Timestamp, Upstream};
 use factory_proto::convert::{self, InvalidMessage};
 use factory_proto::v1;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,14 @@ pub struct Assignment {
     /// not looked yet.
     #[serde(default)]
     pub past: Option<Past>,
+    /// What the agent is given beside its task.
+    #[serde(default)]
+    pub brief: Brief,
+    #[serde(default)]
+    pub notices: Notices,
+    /// The tasks it starts from, in the order in which their branches are merged.
+    #[serde(default)]
+    pub upstreams: Vec<Upstream>,
     /// How far the work has come, for what a restart must know.
     pub progress: Progress,
 }
@@ -92,7 +100,12 @@ impl Assignment {
                 violations.into_iter().map(|found| format!("{} {}", found.field, found.why)).collect(),
             )
         })?;
+        let (brief, notices) = convert::brief_from_wire(offer.brief.unwrap_or_default());
+        let upstreams = offer.upstreams.into_iter().map(Upstream::try_from);
         Ok(Self {
+            brief,
+            notices,
+            upstreams: upstreams.collect::<Result<_, _>>()?,
             task: convert::task_id(&offer.task_id)?,
             attempt: convert::attempt_id(&offer.attempt_id)?,
             attempt_number: offer.attempt_number,

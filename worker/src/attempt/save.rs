@@ -192,6 +192,7 @@ impl Work {
             diff_stat: findings.work.as_ref().map(|work| work.diff_stat).unwrap_or_default(),
             delivery: findings.delivery.clone(),
             log_records,
+            structured_output: None,
         }
     }
 }

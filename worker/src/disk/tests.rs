@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use factory_domain::{AttemptId, BranchName, RepoSource, SpecDraft, TaskId, Timestamp};
+use factory_domain::{AttemptId, BranchName, Brief, Notices, RepoSource, SpecDraft, TaskId, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -100,6 +100,9 @@ impl Host {
             traceparent: String::new(),
             session: Uuid::new_v4(),
             continues: None,
+            brief: Brief::default(),
+            notices: Notices::default(),
+            upstreams: Vec::new(),
             past: None,
             progress: Progress::Prepared { place: Place::Worktree(Box::new(worktree.clone())) },
         };

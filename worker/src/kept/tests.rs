@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::attempt::assignment::Progress;
-use factory_domain::{SpecDraft, TaskId};
+use factory_domain::{Brief, Notices, SpecDraft, TaskId};
 use uuid::Uuid;
 
 struct Host {
@@ -33,6 +33,9 @@ impl Host {
             traceparent: String::new(),
             session: Uuid::new_v4(),
             continues: None,
+            brief: Brief::default(),
+            notices: Notices::default(),
+            upstreams: Vec::new(),
             past: None,
             progress: Progress::Prepared { place: Place::Directory { path } },
         };

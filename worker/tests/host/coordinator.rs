@@ -206,6 +206,7 @@ impl Coordinator {
             spec: Some(spec),
             traceparent: String::new(),
             continues,
+            ..v1::Offer::default()
         };
         self.say(Say::Offer(offer)).await;
         attempt_id

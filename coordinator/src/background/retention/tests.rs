@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use factory_domain::retention::RESCUE;
 use factory_domain::{
-    AgentKind, AttemptId, Capacity, Commit, Delivery, Event, Failure, FailureReason, Keep, Labels, Outcome,
-    Report, SessionId, SpecDraft, TaskId, WorkerId,
+    AgentKind, AttemptId, Brief, Capacity, Commit, Delivery, Event, Failure, FailureReason, Keep, Labels,
+    Links, Outcome, Report, SessionId, SpecDraft, TaskId, WorkerId,
 };
 use factory_proto::v1::{LogRecord, LogStream};
 use sha2::{Digest, Sha256};
@@ -93,6 +93,8 @@ impl Bed {
             spec: draft.validate().expect("a valid spec"),
             idempotency_key: None,
             retry_of: None,
+            links: Links::default(),
+            brief: Brief::default(),
             traceparent: String::new(),
         };
         self.app.store.submit(vec![task], self.app.clock.now()).await.expect("accepted");
@@ -161,6 +163,7 @@ impl Bed {
             diff_stat: Default::default(),
             delivery,
             log_records: 2,
+            structured_output: None,
         };
         let reported = ReportedAttempt {
             worker: self.worker,

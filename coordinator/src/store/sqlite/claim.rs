@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use factory_domain::{
-    AttemptId, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, WorkerId, continuation,
-    schedule,
+    AttemptId, Brief, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, WorkerId,
+    continuation, schedule,
 };
 use serde::Serialize;
 
@@ -163,6 +163,7 @@ struct ClaimedRow {
     number: i64,
     spec: String,
     prompt: String,
+    brief: Option<String>,
     traceparent: String,
     attempt_id: Vec<u8>,
     attempts: u32,
@@ -179,6 +180,9 @@ async fn read(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<Vec<Claimed>, StoreEr
                 attempt: AttemptId::from_slice(&row.attempt_id).map_err(rows::corrupt)?,
                 attempt_number: row.attempts,
                 spec: rows::spec(&row.spec, row.prompt)?,
+                brief: row
+                    .brief
+                    .map_or_else(|| Ok(Brief::default()), |json| rows::from_json(&json, "brief"))?,
                 traceparent: row.traceparent,
                 continues: None,
             })

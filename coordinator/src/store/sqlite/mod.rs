@@ -10,6 +10,7 @@ mod checkpoint;
 mod claim;
 mod error;
 mod fleet;
+mod inbox;
 mod job;
 mod lease;
 mod list;
@@ -27,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factory_domain::{AttemptId, Because, Checkpoint, Event, TaskId, Timestamp, WorkerId};
+use factory_domain::{AttemptId, Because, Checkpoint, Event, Notices, TaskId, Timestamp, WorkerId};
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -39,9 +40,9 @@ pub use self::open::OpenError;
 use self::writer::Writer;
 use super::{
     Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
-    FeedEvent, HeldEntry, Holding, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned, Renewal, Reported,
-    ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted, TakenCheckpoint,
-    TaskEntry, WorkerEntry, WorkerRow,
+    FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned,
+    Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted,
+    TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -76,6 +77,17 @@ impl SqliteStore {
         self.queue.send(Box::new(Calls::of(verb, reply))).await.map_err(|_| StoreError::Closed)?;
         let answer = answer.await.map_err(|_| StoreError::Closed)?;
         answer.map_err(|error| error.of_database(&self.path))
+    }
+}
+
+#[async_trait]
+impl InboxStore for SqliteStore {
+    async fn notices(&self, task: TaskId, after: u64) -> Result<Notices, StoreError> {
+        inbox::notices(&self.readers, task, after).await
+    }
+
+    async fn note_told(&self, task: TaskId, up_to: u64) -> Result<(), StoreError> {
+        self.write(inbox::NoteTold { task, up_to }).await
     }
 }
 

@@ -48,7 +48,8 @@ pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<Ta
             max_infrastructure_failures: tx.rules.max_infrastructure_failures,
             backoff: tx.rules.backoff,
         };
-        let standing = Standing { state: row.columns.read()?, tally: row.columns.tally(), policy };
+        let standing =
+            Standing { state: row.columns.read()?, tally: row.columns.tally(), policy, open_questions: 0 };
         let id = row.columns.attempt_id.as_deref().map(rows::attempt_id).transpose()?;
         let attempt = id.zip(row.columns.attempt_state()?);
         let prefer_worker = row.prefer_worker.as_deref().map(rows::worker_id).transpose()?;
@@ -257,7 +258,8 @@ pub(super) fn deadline(state: AttemptState, tx: &Tx<'_>, now: Timestamp) -> Opti
         | AttemptState::Succeeded
         | AttemptState::Failed
         | AttemptState::Cancelled
-        | AttemptState::Lost => None,
+        | AttemptState::Lost
+        | AttemptState::Asked => None,
     }
 }
 
@@ -272,6 +274,7 @@ struct TaskMoved {
     wake_at: Option<Timestamp>,
     parked_because: Option<String>,
     failure: Option<String>,
+    cancelled_because: Option<String>,
     ended_at: Option<Timestamp>,
     attempts: u32,
     agent_failures: u32,
@@ -293,9 +296,15 @@ impl TaskMoved {
             TaskState::Failed { failure, .. } => Some(to_json(failure)),
             _ => None,
         };
+        let cancelled_because = match state {
+            TaskState::Cancelled { because } => Some(to_json(because)),
+            _ => None,
+        };
         let kept = one.preference();
         let prefer_worker = match state {
-            TaskState::Parked { .. } => affinity::preferred(&one.from.standing, &one.event),
+            TaskState::Parked { .. } | TaskState::Waiting => {
+                affinity::preferred(&one.from.standing, &one.event)
+            }
             _ => kept.map(|kept| kept.worker),
         };
         Self {
@@ -308,6 +317,7 @@ impl TaskMoved {
             wake_at,
             parked_because,
             failure,
+            cancelled_because,
             ended_at: state.is_terminal().then_some(one.at),
             attempts: tally.attempts,
             agent_failures: tally.agent_failures,
@@ -323,13 +333,13 @@ impl TaskMoved {
 /// The attempt a task's row names from now on: the live one, or the one that decided.
 fn attempt_of(one: &Move) -> Option<AttemptId> {
     match &one.decision.state {
-        TaskState::Queued | TaskState::Parked { .. } => None,
+        TaskState::Blocked | TaskState::Queued | TaskState::Parked { .. } | TaskState::Waiting => None,
         TaskState::Leased { lease } | TaskState::Running { lease } | TaskState::Cancelling { lease } => {
             Some(lease.attempt)
         }
         TaskState::Succeeded { attempt } | TaskState::Failed { attempt, .. } => Some(*attempt),
         // Where an attempt was under way, its end made this one.
-        TaskState::Cancelled => one.from.attempt.map(|(id, _)| id),
+        TaskState::Cancelled { .. } => one.from.attempt.map(|(id, _)| id),
     }
 }
 

@@ -140,6 +140,47 @@ mod tests {
         assert_eq!(kept, ("changes.patch".to_owned(), 7, 9));
     }
 
+    /// Tasks and attempts were made anew once, with foreign keys off: what was in them, and what refers
+    /// to them, is still there.
+    #[tokio::test]
+    async fn tasks_of_an_older_release_are_brought_along() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("t.db");
+        let mut older = writing(&path).connect().await.expect("opened");
+        let old = MIGRATIONS.iter().filter(|migration| migration.version <= 8);
+        for migration in old.clone() {
+            sqlx::raw_sql(migration.sql.clone()).execute(&mut older).await.expect("made");
+        }
+        sqlx::raw_sql(
+            "INSERT INTO placements VALUES (1, '{}');
+             INSERT INTO tasks (number, id, placement_id, priority, spec, spec_digest, traceparent, submitted_at,
+                                updated_at, state, ended_at)
+             VALUES (41, zeroblob(16), 1, 0, '{}', zeroblob(32), '', 1, 2, 'cancelled', 3);
+             INSERT INTO prompts VALUES (41, 'Do it');
+             INSERT INTO events (at, task_id, kind, state)
+             VALUES (1, zeroblob(16), 'submitted', '{\"state\":\"queued\"}');",
+        )
+        .execute(&mut older)
+        .await
+        .expect("kept");
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > 8) {
+            sqlx::raw_sql(migration.sql.clone()).execute(&mut older).await.expect("migrated");
+        }
+        let kept: (i64, String, String) = sqlx::query_as(
+            "SELECT t.number, t.cancelled_because, p.prompt FROM events e
+             JOIN tasks t ON t.id = e.task_id JOIN prompts p ON p.task_number = t.number",
+        )
+        .fetch_one(&mut older)
+        .await
+        .expect("there");
+        assert_eq!(kept, (41, r#"{"kind":"requested"}"#.to_owned(), "Do it".to_owned()));
+        let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut older).await.expect("checked");
+        assert!(dangling.is_empty());
+        let enforced: i64 =
+            sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut older).await.expect("told");
+        assert_eq!(enforced, 1, "foreign keys are on again");
+    }
+
     #[test]
     fn an_old_library_is_told_from_a_new_one() {
         assert!(is_new_enough("3.51.3"));

@@ -52,6 +52,7 @@ pub(super) struct StateColumns {
     wake_at: Option<i64>,
     parked_because: Option<String>,
     failure: Option<String>,
+    cancelled_because: Option<String>,
     worker_id: Option<Vec<u8>>,
     attempt_state: Option<String>,
     unreachable_since: Option<i64>,
@@ -77,6 +78,8 @@ impl StateColumns {
 
     pub(super) fn read(&self) -> Result<TaskState, StoreError> {
         Ok(match self.state.as_str() {
+            "blocked" => TaskState::Blocked,
+            "waiting" => TaskState::Waiting,
             "queued" => TaskState::Queued,
             "leased" => TaskState::Leased { lease: self.lease()? },
             "running" => TaskState::Running { lease: self.lease()? },
@@ -90,7 +93,9 @@ impl StateColumns {
                 attempt: self.attempt()?,
                 failure: self.json::<Failure>(self.failure.as_deref(), "failure")?,
             },
-            "cancelled" => TaskState::Cancelled,
+            "cancelled" => TaskState::Cancelled {
+                because: self.json(self.cancelled_because.as_deref(), "cancelled_because")?,
+            },
             other => return Err(corrupt(format_args!("unknown task state `{other}`"))),
         })
     }

@@ -19,7 +19,7 @@ macro_rules! statements {
 macro_rules! task_columns {
     () => {
         "t.id, t.number, t.spec, t.state, t.attempt_id, t.wake_at, t.parked_because, t.failure,
-         t.attempts, t.agent_failures, t.infrastructure_failures, t.usage_limits,
+         t.cancelled_because, t.attempts, t.agent_failures, t.infrastructure_failures, t.usage_limits,
          t.prefer_worker, t.prefer_until, t.submitted_at, t.updated_at, t.ended_at, t.retry_of,
          (SELECT r.id FROM tasks r WHERE r.retry_of = t.id ORDER BY r.number DESC LIMIT 1) AS retried_as,
          a.worker_id, a.state AS attempt_state, a.unreachable_since, a.report, w.name AS worker_name"
@@ -88,14 +88,17 @@ statements! {
     /// Tasks, their prompts and their first events: three statements in one trip to SQLite's thread.
     ADD_TASKS =
         "INSERT INTO tasks (id, placement_id, priority, repo, spec, spec_digest, idempotency_key, retry_of,
+                            parent_id, goes_on_from, on_failed_dependency,
                             traceparent, submitted_at, updated_at, state)
          SELECT unhex(n.value ->> '$.id', '-'), n.value ->> '$.placement',
                 n.value ->> '$.priority', n.value ->> '$.repo', n.value ->> '$.spec',
                 unhex(n.value ->> '$.digest'), n.value ->> '$.key', unhex(n.value ->> '$.retry_of', '-'),
+                unhex(n.value ->> '$.parent', '-'), unhex(n.value ->> '$.goes_on_from', '-'),
+                n.value ->> '$.on_failed_dependency',
                 n.value ->> '$.traceparent', n.value ->> '$.at', n.value ->> '$.at', 'queued'
          FROM json_each(?1) AS n ORDER BY n.key;
-         INSERT INTO prompts (task_number, prompt)
-         SELECT t.number, n.value ->> '$.prompt'
+         INSERT INTO prompts (task_number, prompt, brief)
+         SELECT t.number, n.value ->> '$.prompt', n.value ->> '$.brief'
          FROM json_each(?1) AS n CROSS JOIN tasks t ON t.id = unhex(n.value ->> '$.id', '-')
          ORDER BY n.key;
          INSERT INTO events (at, task_id, kind, state)
@@ -111,7 +114,7 @@ statements! {
     // Transitions: what the domain looks at, and its decisions written down, fenced.
     STANDINGS =
         "SELECT t.id, t.number, t.spec ->> '$.max_attempts' AS max_attempts, t.state, t.attempt_id, t.wake_at,
-                t.parked_because, t.failure, t.attempts, t.agent_failures, t.infrastructure_failures,
+                t.parked_because, t.failure, t.cancelled_because, t.attempts, t.agent_failures, t.infrastructure_failures,
                 t.usage_limits, t.prefer_worker,
                 a.worker_id, a.state AS attempt_state, a.unreachable_since
          FROM json_each(?1) AS wanted
@@ -140,7 +143,8 @@ statements! {
         "UPDATE tasks
          SET state = m.value ->> '$.to', attempt_id = unhex(m.value ->> '$.attempt', '-'),
              wake_at = m.value ->> '$.wake_at', parked_because = m.value ->> '$.parked_because',
-             failure = m.value ->> '$.failure', ended_at = m.value ->> '$.ended_at',
+             failure = m.value ->> '$.failure', cancelled_because = m.value ->> '$.cancelled_because',
+             ended_at = m.value ->> '$.ended_at',
              attempts = m.value ->> '$.attempts', agent_failures = m.value ->> '$.agent_failures',
              infrastructure_failures = m.value ->> '$.infrastructure_failures',
              usage_limits = m.value ->> '$.usage_limits',
@@ -175,7 +179,7 @@ statements! {
          ORDER BY wanted.key, a.number";
     MAY_CLAIM = "SELECT session_id = ?2 AND draining_since IS NULL FROM workers WHERE id = ?1";
     CLAIMED =
-        "SELECT t.id, t.number, t.spec, p.prompt, t.traceparent, t.attempt_id, t.attempts
+        "SELECT t.id, t.number, t.spec, p.prompt, p.brief, t.traceparent, t.attempt_id, t.attempts
          FROM json_each(?1) AS wanted
          CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
          JOIN prompts p ON p.task_number = t.number
@@ -251,6 +255,23 @@ statements! {
          ORDER BY a.offered_at, t.number";
     ARTIFACTS =
         "SELECT attempt_id, kind, name, bytes, sha256 FROM artifacts WHERE attempt_id = ?1 ORDER BY kind, name";
+
+    // The inbox.
+    ADD_NOTICES =
+        "INSERT INTO inbox (task_id, at, notice)
+         SELECT t.id, ?2, n.value ->> '$.notice'
+         FROM json_each(?1) AS n CROSS JOIN tasks t ON t.id = unhex(n.value ->> '$.task', '-')
+         WHERE t.ended_at IS NULL
+         ORDER BY n.key";
+    /// After the later of what is asked for and what the agent has been told.
+    NOTICES =
+        "SELECT i.number, i.notice FROM inbox i
+         WHERE i.task_id = ?1
+           AND i.number > max(?2, coalesce((SELECT up_to FROM told WHERE task_id = ?1), 0))
+         ORDER BY i.number LIMIT ?3";
+    NOTE_TOLD =
+        "INSERT INTO told (task_id, up_to) VALUES (?1, ?2)
+         ON CONFLICT (task_id) DO UPDATE SET up_to = max(up_to, excluded.up_to)";
 
     // Retention.
     LOG_STANDINGS =

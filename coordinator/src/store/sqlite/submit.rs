@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use factory_domain::{TaskId, TaskSpec, TaskState, Timestamp};
+use factory_domain::{Brief, DependencyPolicy, TaskId, TaskSpec, TaskState, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -40,9 +40,14 @@ struct TaskAdded<'t> {
     digest: String,
     key: Option<&'t str>,
     retry_of: Option<TaskId>,
+    parent: Option<TaskId>,
+    goes_on_from: Option<TaskId>,
+    on_failed_dependency: DependencyPolicy,
     traceparent: &'t str,
     at: Timestamp,
     prompt: &'t str,
+    /// Null where there is nothing to add.
+    brief: Option<String>,
 }
 
 impl Verb for Submit {
@@ -192,9 +197,13 @@ impl<'t> TaskAdded<'t> {
             digest: hex::encode(digest),
             key: task.idempotency_key.as_deref(),
             retry_of: task.retry_of,
+            parent: task.links.parent,
+            goes_on_from: task.links.goes_on_from,
+            on_failed_dependency: task.links.on_failed_dependency,
             traceparent: &task.traceparent,
             at,
             prompt: &task.spec.prompt,
+            brief: (task.brief != Brief::default()).then(|| to_json(&task.brief)),
         }
     }
 }

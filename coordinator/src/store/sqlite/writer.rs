@@ -222,7 +222,7 @@ async fn run_in_savepoint(job: &mut dyn Job, call: usize, tx: &mut Tx<'_>) -> Re
 
 #[cfg(test)]
 mod tests {
-    use factory_domain::{SpecDraft, TaskId, Timestamp};
+    use factory_domain::{Brief, Links, SpecDraft, TaskId, Timestamp};
     use tokio::sync::oneshot;
     use uuid::Uuid;
 
@@ -237,6 +237,8 @@ mod tests {
             spec: draft.validate().expect("a valid spec"),
             idempotency_key: None,
             retry_of: None,
+            links: Links::default(),
+            brief: Brief::default(),
             traceparent: String::new(),
         };
         Submit { tasks: vec![task], now: Timestamp::from_millis(0) }

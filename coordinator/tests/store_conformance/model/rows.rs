@@ -130,9 +130,11 @@ impl<S: Reopen> UnderTest<S> {
                 assert_eq!(is_limit, why.failure().reason == FailureReason::UsageLimit);
                 Stands::Parked { until: *until, after: why.failure().reason }
             }
+            // No step of the model's makes a task wait for another, or for an answer.
+            TaskState::Blocked | TaskState::Waiting => panic!("a task is {}", state.name()),
             TaskState::Succeeded { .. } => Stands::Succeeded,
             TaskState::Failed { failure, .. } => Stands::Failed(failure.reason),
-            TaskState::Cancelled => Stands::Cancelled,
+            TaskState::Cancelled { .. } => Stands::Cancelled,
         }
     }
 

@@ -29,6 +29,7 @@ impl<'a> From<&'a v1::Report> for ReportView<'a> {
                 v1::OutcomeKind::Failed => "failed",
                 v1::OutcomeKind::Cancelled => "cancelled",
                 v1::OutcomeKind::HandedOver => "handed_over",
+                v1::OutcomeKind::Asked => "asked",
             },
             failure: report.failure.as_ref().map(FailureView::from),
             result_text: &report.result_text,

@@ -1,0 +1,28 @@
+//! What an attempt is given beside its task when it is offered: what its agent is told, and the
+//! work of others that it starts from.
+
+use factory_domain::{Notices, Upstream};
+
+use super::{App, Error};
+use crate::store::Claimed;
+
+/// An offer as its worker gets it.
+#[derive(Debug)]
+pub struct Offered {
+    pub claimed: Claimed,
+    pub equipment: Equipment,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Equipment {
+    pub notices: Notices,
+    pub upstreams: Vec<Upstream>,
+}
+
+impl App {
+    /// Read after the claim, so that nothing said before it is missed.
+    pub(super) async fn equip(&self, claimed: &Claimed) -> Result<Equipment, Error> {
+        let notices = self.store.notices(claimed.task, 0).await?;
+        Ok(Equipment { notices, upstreams: Vec::new() })
+    }
+}

@@ -1,0 +1,133 @@
+//! What agents do beside their own work, forwarded by their workers. The attempt is the fence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factory_proto::v1;
+use factory_proto::v1::agent_service_server::AgentService;
+use tonic::{Request, Response, Status};
+
+use crate::app::{Acting, App, Error};
+
+pub struct Agents(pub Arc<App>);
+
+impl Agents {
+    /// Who speaks, once it is known that they may.
+    async fn acting(&self, attempt: Option<v1::AttemptRef>) -> Result<Acting, Error> {
+        let v1::AttemptRef { worker_id, task_id, attempt_id } =
+            attempt.ok_or_else(|| Error::invalid("attempt", "is missing"))?;
+        let worker = factory_proto::convert::worker_id(&worker_id)?;
+        let task = factory_proto::convert::task_id(&task_id)?;
+        let attempt = factory_proto::convert::attempt_id(&attempt_id)?;
+        self.0.acting(worker, task, attempt).await
+    }
+}
+
+#[tonic::async_trait]
+impl AgentService for Agents {
+    async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("Ask is not served yet"))
+    }
+
+    async fn await_answer(
+        &self,
+        request: Request<v1::AwaitAnswerRequest>,
+    ) -> Result<Response<v1::AwaitAnswerResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("AwaitAnswer is not served yet"))
+    }
+
+    async fn post_message(
+        &self,
+        request: Request<v1::AgentPostMessageRequest>,
+    ) -> Result<Response<v1::AgentPostMessageResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("PostMessage is not served yet"))
+    }
+
+    async fn read_messages(
+        &self,
+        request: Request<v1::AgentReadMessagesRequest>,
+    ) -> Result<Response<v1::AgentReadMessagesResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("ReadMessages is not served yet"))
+    }
+
+    async fn handoff(
+        &self,
+        request: Request<v1::AgentHandoffRequest>,
+    ) -> Result<Response<v1::AgentHandoffResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("Handoff is not served yet"))
+    }
+
+    async fn submit_task(
+        &self,
+        request: Request<v1::AgentSubmitTaskRequest>,
+    ) -> Result<Response<v1::AgentSubmitTaskResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("SubmitTask is not served yet"))
+    }
+
+    async fn task_status(
+        &self,
+        request: Request<v1::AgentTaskStatusRequest>,
+    ) -> Result<Response<v1::AgentTaskStatusResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("TaskStatus is not served yet"))
+    }
+
+    async fn lock_files(
+        &self,
+        request: Request<v1::LockFilesRequest>,
+    ) -> Result<Response<v1::LockFilesResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("LockFiles is not served yet"))
+    }
+
+    async fn unlock_files(
+        &self,
+        request: Request<v1::UnlockFilesRequest>,
+    ) -> Result<Response<v1::UnlockFilesResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("UnlockFiles is not served yet"))
+    }
+
+    async fn memory_search(
+        &self,
+        request: Request<v1::AgentMemorySearchRequest>,
+    ) -> Result<Response<v1::AgentMemorySearchResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("MemorySearch is not served yet"))
+    }
+
+    async fn memory_save(
+        &self,
+        request: Request<v1::AgentMemorySaveRequest>,
+    ) -> Result<Response<v1::AgentMemorySaveResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("MemorySave is not served yet"))
+    }
+
+    async fn report_progress(
+        &self,
+        request: Request<v1::ReportProgressRequest>,
+    ) -> Result<Response<v1::ReportProgressResponse>, Status> {
+        self.acting(request.into_inner().attempt).await?;
+        Err(Status::unimplemented("ReportProgress is not served yet"))
+    }
+
+    async fn notices(
+        &self,
+        request: Request<v1::NoticesRequest>,
+    ) -> Result<Response<v1::NoticesResponse>, Status> {
+        let v1::NoticesRequest { attempt, told_up_to, wait_ms } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let found = self.0.notices(&acting, told_up_to, Duration::from_millis(wait_ms)).await?;
+        Ok(Response::new(v1::NoticesResponse {
+            notices: found.notices.into_iter().map(Into::into).collect(),
+            cursor: found.cursor,
+        }))
+    }
+}
