@@ -34,6 +34,8 @@ use tonic::{Request, Status};
 
 use self::network::Connector;
 pub use self::network::{Connection, Network};
+use crate::v1::agent_service_client::AgentServiceClient;
+use crate::v1::board_service_client::BoardServiceClient;
 use crate::v1::fleet_service_client::FleetServiceClient;
 use crate::v1::log_service_client::LogServiceClient;
 use crate::v1::task_service_client::TaskServiceClient;
@@ -188,6 +190,15 @@ impl Client {
 
     pub fn worker(&self) -> WorkerServiceClient<Transport> {
         WorkerServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
+    }
+
+    pub fn board(&self) -> BoardServiceClient<Transport> {
+        BoardServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
+    }
+
+    /// What agents do beside their own work; their workers speak for them.
+    pub fn agents(&self) -> AgentServiceClient<Transport> {
+        AgentServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
     }
 
     /// A unary request with this client's deadline. Streams take none.

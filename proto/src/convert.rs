@@ -1,6 +1,7 @@
 //! Between the wire and the domain, in one place. Inward conversions check;
 //! outward ones cannot fail.
 
+mod board;
 mod brief;
 mod checkpoint;
 
@@ -14,6 +15,7 @@ use factory_domain::{
 
 use crate::v1;
 
+pub use board::message_types;
 pub use brief::{brief_from_wire, brief_to_wire, notice_from_wire};
 
 /// A message that does not say what it must.

@@ -9,6 +9,7 @@
 pub mod affinity;
 pub mod agent;
 pub mod attempt;
+pub mod board;
 pub mod brief;
 pub mod checkpoint;
 pub mod continuation;
@@ -32,6 +33,7 @@ pub mod transition;
 pub use affinity::Preference;
 pub use agent::AgentKind;
 pub use attempt::{AttemptState, Commit, Delivery, DiffStat, Report, Usage};
+pub use board::{MessageType, Recipient};
 pub use brief::{Brief, Notice, NoticeKind, Notices, Upstream};
 pub use checkpoint::{Checkpoint, Snapshot};
 pub use continuation::{Continuation, Conversation, Past, continuation};
