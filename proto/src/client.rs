@@ -38,6 +38,7 @@ use crate::v1::agent_service_client::AgentServiceClient;
 use crate::v1::board_service_client::BoardServiceClient;
 use crate::v1::fleet_service_client::FleetServiceClient;
 use crate::v1::log_service_client::LogServiceClient;
+use crate::v1::memory_service_client::MemoryServiceClient;
 use crate::v1::task_service_client::TaskServiceClient;
 use crate::v1::worker_service_client::WorkerServiceClient;
 
@@ -186,6 +187,10 @@ impl Client {
 
     pub fn fleet(&self) -> FleetServiceClient<Transport> {
         FleetServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
+    }
+
+    pub fn memory(&self) -> MemoryServiceClient<Transport> {
+        MemoryServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
     }
 
     pub fn worker(&self) -> WorkerServiceClient<Transport> {

@@ -2,7 +2,8 @@
 //! Claude Code CLI, without a network and without chance.
 //!
 //! Conversations are told apart by a key that stands in the prompt, so that many agents can
-//! run at once, each with its own script. Every request is kept for the test to look at.
+//! run at once, each with its own script: the key that stands first, since after the prompt an
+//! agent may be told of other tasks. Every request is kept for the test to look at.
 
 mod answer;
 mod script;
@@ -78,7 +79,7 @@ impl MessagesApi {
         format!("http://{}", self.address)
     }
 
-    /// Conversations whose first user message holds `key` follow `script`.
+    /// Conversations whose first user message holds `key`, and no other key before it, follow `script`.
     pub fn script(&self, key: &str, script: Script) {
         let conversation = Conversation { script, requests: Vec::new() };
         self.conversations().insert(key.to_owned(), conversation);
@@ -107,8 +108,11 @@ impl Scripts {
     fn take_step(&self, body: &Value) -> Result<Step, String> {
         let prompt = first_user_text(body);
         let mut conversations = self.conversations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some((key, conversation)) = conversations.iter_mut().find(|(key, _)| prompt.contains(*key))
-        else {
+        let first = conversations.iter_mut().filter_map(|(key, conversation)| {
+            let at = prompt.find(key.as_str())?;
+            Some((at, key, conversation))
+        });
+        let Some((_, key, conversation)) = first.min_by_key(|(at, ..)| *at) else {
             return Err("no script for this conversation".to_owned());
         };
         conversation.requests.push(body.clone());
