@@ -4,6 +4,7 @@
 //! else to stderr.
 
 mod artifact;
+mod batch;
 mod cli;
 mod command;
 mod connect;

@@ -73,6 +73,14 @@ fn local(path: &Path, base: Option<&str>) -> Result<Chosen, CommandError> {
     Ok(Chosen { repo: repo.to_owned(), warnings })
 }
 
+/// The repository that a directory lies in, and where in it.
+pub fn containing(directory: &Path) -> Option<(PathBuf, PathBuf)> {
+    let directory = directory.canonicalize().ok()?;
+    let top = toplevel(&directory)?;
+    let inside = directory.strip_prefix(&top).map(Path::to_owned).unwrap_or_default();
+    Some((top, inside))
+}
+
 /// The root of the work tree that `path` is in, or the bare repository it is.
 fn toplevel(path: &Path) -> Option<PathBuf> {
     let bare = git(path, &["rev-parse", "--is-bare-repository"])?;

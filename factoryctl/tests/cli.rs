@@ -29,6 +29,7 @@ fn help_names_every_command_and_exit_code() {
     let text = stdout(&help);
     for word in [
         "submit",
+        "batch",
         "status",
         "watch",
         "logs",
@@ -59,7 +60,9 @@ fn help_never_prints_the_token() {
 
 #[test]
 fn each_command_shows_examples() {
-    for command in ["submit", "status", "watch", "logs", "result", "diff", "cancel", "retry", "completions"] {
+    for command in
+        ["submit", "batch", "status", "watch", "logs", "result", "diff", "cancel", "retry", "completions"]
+    {
         let text = stdout(&factoryctl(&[command, "--help"]));
         assert!(text.contains("Examples:\n  factoryctl "), "{command}:\n{text}");
     }

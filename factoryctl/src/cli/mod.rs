@@ -1,5 +1,6 @@
 //! What can be typed: clap types and their help, nothing that acts.
 
+mod batch;
 mod task;
 mod together;
 
@@ -14,7 +15,8 @@ use factory_domain::{Labels, TaskState};
 use crate::render::Format;
 use crate::watch::WatchCursor;
 
-pub use task::{Deliver, Leftovers, TaskArgs};
+pub use batch::Batch;
+pub use task::{Deliver, Leftovers, MicroUsd, TaskArgs, duration, micro_usd};
 pub use together::{OnConflict, OnFailedDependency, PermissionMode};
 
 const EXIT_CODES: &str = "\
@@ -72,6 +74,7 @@ pub enum Command {
     Up(Up),
     Run(Box<Run>),
     Submit(Box<Submit>),
+    Batch(Box<Batch>),
     Status(Status),
     Watch(Watch),
     Logs(Logs),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use factory_domain::{AgentKind, Labels};
+use serde::Deserialize;
 
 use super::together::TogetherArgs;
 
@@ -92,7 +93,8 @@ pub struct TaskArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MicroUsd(pub u64);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Deliver {
     /// Push the branch to the origin
     Branch,
@@ -100,7 +102,8 @@ pub enum Deliver {
     None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Leftovers {
     /// Commit them on the branch
     Commit,
@@ -109,13 +112,13 @@ pub enum Leftovers {
     Discard,
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "is not a duration such as 90s, 5m or 1h30m".to_owned())?;
     Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
 }
 
-fn micro_usd(text: &str) -> Result<MicroUsd, String> {
+pub fn micro_usd(text: &str) -> Result<MicroUsd, String> {
     let dollars: f64 =
         text.trim_start_matches('$').parse().map_err(|_| "is not an amount such as 1.50".to_owned())?;
     if !(dollars > 0.0 && dollars <= 1e9) {

@@ -1,6 +1,7 @@
 //! How a task stands to others and who its agent is, as typed.
 
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Working with others")]
@@ -55,7 +56,8 @@ pub struct TogetherArgs {
     pub submitter: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnFailedDependency {
     /// Cancel it, and what waits for it
     Cancel,
@@ -65,7 +67,8 @@ pub enum OnFailedDependency {
     Run,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnConflict {
     /// Fail, and name the files in conflict
     Fail,
@@ -73,11 +76,13 @@ pub enum OnConflict {
     Agent,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PermissionMode {
     /// Everything
     Bypass,
     /// Edit files; what else would need asking is refused
+    #[serde(alias = "accept_edits")]
     AcceptEdits,
     /// Read and plan
     Plan,

@@ -3,6 +3,7 @@
 mod factory_demo;
 mod factory_up;
 mod shell_completions;
+mod task_batch;
 mod task_cancel;
 mod task_diff;
 mod task_logs;
@@ -33,6 +34,7 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
         Command::Up(args) => factory_up::run(global, console, args).await,
         Command::Run(args) => task_run::run(global, console, *args).await,
         Command::Submit(args) => task_submit::run(global, console, *args).await,
+        Command::Batch(args) => task_batch::run(global, console, *args).await,
         Command::Status(args) => task_status::run(&Connection::open(global).await?, console, args).await,
         Command::Watch(args) => task_watch::run(Connection::open(global).await?, console, args).await,
         Command::Logs(args) => task_logs::run(&Connection::open(global).await?, console, args).await,

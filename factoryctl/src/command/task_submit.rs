@@ -96,15 +96,6 @@ pub fn settle(console: Console, args: TaskArgs) -> Result<v1::NewTask, CommandEr
 }
 
 fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
-    let deliver = args.deliver.map_or(v1::Deliver::Unspecified, |deliver| match deliver {
-        Deliver::Branch => v1::Deliver::Branch,
-        Deliver::None => v1::Deliver::None,
-    });
-    let leftovers = args.leftovers.map_or(v1::Leftovers::Unspecified, |leftovers| match leftovers {
-        Leftovers::Commit => v1::Leftovers::Commit,
-        Leftovers::Keep => v1::Leftovers::Keep,
-        Leftovers::Discard => v1::Leftovers::Discard,
-    });
     let together = args.together;
     v1::TaskSpec {
         title: args.title.unwrap_or_default(),
@@ -115,8 +106,8 @@ fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
         repo,
         base: args.base.unwrap_or_default(),
         branch: args.branch.unwrap_or_default(),
-        deliver: deliver.into(),
-        leftovers: leftovers.into(),
+        deliver: args.deliver.map(v1::Deliver::from).unwrap_or_default().into(),
+        leftovers: args.leftovers.map(v1::Leftovers::from).unwrap_or_default().into(),
         setup: args.setup.unwrap_or_default(),
         setup_timeout_ms: args.setup_timeout.map(millis),
         trust_repo: args.trust_repo,
@@ -143,6 +134,25 @@ fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
         output_schema: String::new(),
         on_conflict: together.on_conflict.map(v1::ConflictPolicy::from).unwrap_or_default().into(),
         keep_session: false,
+    }
+}
+
+impl From<Deliver> for v1::Deliver {
+    fn from(deliver: Deliver) -> Self {
+        match deliver {
+            Deliver::Branch => Self::Branch,
+            Deliver::None => Self::None,
+        }
+    }
+}
+
+impl From<Leftovers> for v1::Leftovers {
+    fn from(leftovers: Leftovers) -> Self {
+        match leftovers {
+            Leftovers::Commit => Self::Commit,
+            Leftovers::Keep => Self::Keep,
+            Leftovers::Discard => Self::Discard,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How things look: one file a kind of thing. Nothing here talks to a coordinator.
 
 pub mod advice;
+pub mod batch;
 pub mod console;
 pub mod diff;
 pub mod event;

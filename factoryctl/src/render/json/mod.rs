@@ -1,6 +1,7 @@
 //! What programs read: the wire's messages as JSON, snake_case, times in
 //! RFC 3339, and nothing where nothing is known.
 
+mod batch;
 mod report;
 mod stream;
 mod task;
@@ -8,6 +9,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use batch::{BatchTaskView, PlannedView};
 pub use report::{CommitView, DiffStatView, ReportView};
 pub use stream::{EndedView, EventView, LogLineView, stream_name};
 pub use task::{ArtifactView, AttemptView, SubmittedView, TaskInFull, TaskView};
