@@ -13,6 +13,7 @@ pub mod board;
 pub mod brief;
 pub mod checkpoint;
 pub mod continuation;
+pub mod dependency;
 pub mod draft;
 pub mod file_lock;
 pub mod id;
@@ -37,6 +38,7 @@ pub use board::{MessageType, Recipient};
 pub use brief::{Brief, Notice, NoticeKind, Notices, Upstream};
 pub use checkpoint::{Checkpoint, Snapshot};
 pub use continuation::{Continuation, Conversation, Past, continuation};
+pub use dependency::{Dependency, Settled};
 pub use draft::{SpecDraft, Violation};
 pub use file_lock::PathPattern;
 pub use id::{

@@ -30,5 +30,8 @@ impl App {
                 }
             }
         }
+        for followed in &applied.followed {
+            self.settle(followed);
+        }
     }
 }

@@ -35,6 +35,8 @@ pub struct Applied {
     pub effects: Vec<Effect>,
     /// The task is queued, and kept for this worker.
     pub prefers: Option<Preference>,
+    /// What it brought about for those that waited for the task, and for those that waited for them.
+    pub followed: Vec<Applied>,
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +100,7 @@ pub struct ReportedAttempt {
 
 #[derive(Debug, Clone)]
 pub enum Reported {
-    Accepted(Applied),
+    Accepted(Box<Applied>),
     Duplicate,
     Superseded,
 }

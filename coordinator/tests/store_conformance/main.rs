@@ -4,6 +4,7 @@ mod affinity;
 mod bench;
 mod checkpoint;
 mod continuation;
+mod dependency;
 mod drain;
 mod durability;
 mod history;
@@ -86,6 +87,18 @@ holds_over_sqlite! {
     continuation:
         an_attempt_goes_on_from_the_last_that_started_an_agent,
         a_conversation_that_failed_again_is_begun_afresh;
+    dependency:
+        a_task_waits_until_all_it_needs_have_succeeded,
+        the_last_of_a_diamond_waits_for_both_sides,
+        a_failure_cancels_all_that_follows_at_once,
+        a_task_that_is_skipped_lets_go_what_waits_for_it,
+        a_task_that_runs_all_the_same_waits_for_the_others,
+        what_has_ended_before_the_submit_counts,
+        a_failure_before_the_submit_ends_all_of_a_chain,
+        a_blocked_task_is_cancelled_and_what_waits_for_it,
+        a_task_tried_again_keeps_its_dependents_waiting,
+        a_task_that_was_there_before_is_waited_for_by_its_new_id,
+        two_that_end_together_settle_what_waits_for_both;
     read:
         the_feed_has_no_gaps_and_says_what_the_rows_say,
         the_feed_is_read_in_pieces_and_by_task,

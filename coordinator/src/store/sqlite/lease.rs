@@ -178,7 +178,10 @@ async fn run_set(verbs: &[AcceptReport], tx: &mut Tx<'_>) -> Result<Vec<Reported
         verb.decide(rows.get(&verb.reported.attempt), from)
     });
     let answers = moves::write_decided(tx, decided.collect()).await?;
-    Ok(answers.into_iter().map(|answer| answer.map_or_else(Reported::from, Reported::Accepted)).collect())
+    Ok(answers
+        .into_iter()
+        .map(|answer| answer.map_or_else(Reported::from, |it| Reported::Accepted(it.into())))
+        .collect())
 }
 
 /// Why a report moves nothing.

@@ -8,6 +8,7 @@ mod apply;
 mod artifact;
 mod checkpoint;
 mod claim;
+mod dependencies;
 mod error;
 mod fleet;
 mod inbox;

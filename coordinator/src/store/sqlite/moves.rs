@@ -5,14 +5,15 @@
 //! is one statement for the attempts, one for the tasks, one for the feed. Each
 //! checks again, in its `WHERE`, what the decision was based on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use factory_domain::{
-    AttemptId, AttemptState, Continuation, Decision, Event, Preference, Rejected, RetryPolicy, Standing,
-    TaskId, TaskState, Timestamp, WorkerId, affinity, transition,
+    AttemptId, AttemptState, Continuation, Decision, Event, Preference, Rejected, RetryPolicy, Settled,
+    Standing, TaskId, TaskState, Timestamp, WorkerId, affinity, transition,
 };
 use serde::Serialize;
 
+use super::dependencies::{self, Cause, Ended};
 use super::job::Tx;
 use super::rows::{self, StateColumns, to_json};
 use super::statements;
@@ -114,8 +115,47 @@ impl Move {
     }
 }
 
-/// Writes `moves` down, at most one for each task, and says what follows.
+/// Writes `moves` down, at most one for each task, and says what follows: also for those that waited
+/// for a task which ends by it, and for those that waited for them, wave by wave.
 pub(super) async fn write(tx: &mut Tx<'_>, moves: Vec<Move>) -> Result<Vec<Applied>, StoreError> {
+    let causes = moves.iter().enumerate().map(|(place, one)| Cause { place, at: one.at });
+    let mut ended: Vec<Ended> = moves.iter().zip(causes).filter_map(|(one, by)| one.ends(by)).collect();
+    let mut written = write_set(tx, moves).await?;
+    while !ended.is_empty() {
+        let waited = dependencies::settle(tx, &ended).await?;
+        let moves = of_blocked(tx, &waited.iter().map(|(task, cause)| (*task, cause.at)).collect()).await?;
+        ended = moves.iter().filter_map(|one| one.ends(waited[&one.from.task])).collect();
+        for applied in write_set(tx, moves).await? {
+            written[waited[&applied.task].place].followed.push(applied);
+        }
+    }
+    Ok(written)
+}
+
+/// What befalls those of `tasks` that are blocked and no longer have to wait, each at its time.
+pub(super) async fn of_blocked(
+    tx: &mut Tx<'_>,
+    tasks: &BTreeMap<TaskId, Timestamp>,
+) -> Result<Vec<Move>, StoreError> {
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let verdicts = dependencies::verdicts(tx, &tasks.keys().copied().collect::<Vec<_>>()).await?;
+    if verdicts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let settled: Vec<TaskId> = verdicts.iter().map(|(task, _)| *task).collect();
+    let mut loaded = load(tx, &settled).await?;
+    let decided = verdicts.into_iter().map(|(task, event)| {
+        let from = loaded.remove(&task);
+        let from = from.ok_or_else(|| rows::corrupt(format_args!("blocked task {task} is not there")))?;
+        let one = Move::decide(from, event, tasks[&task]);
+        one.map_err(|why| rows::corrupt(format_args!("blocked task {task}: {why}")))
+    });
+    decided.collect()
+}
+
+async fn write_set(tx: &mut Tx<'_>, moves: Vec<Move>) -> Result<Vec<Applied>, StoreError> {
     if moves.is_empty() {
         return Ok(Vec::new());
     }
@@ -378,6 +418,12 @@ impl Move {
     fn applied(self) -> Applied {
         let prefers = self.preference();
         let Decision { state, effects, .. } = self.decision;
-        Applied { task: self.from.task, event: self.event, state, effects, prefers }
+        Applied { task: self.from.task, event: self.event, state, effects, prefers, followed: Vec::new() }
+    }
+
+    /// What it means to those that wait for the task, if it ends by it.
+    fn ends(&self, cause: Cause) -> Option<Ended> {
+        let settled = Settled::of(&self.decision.state)?;
+        Some(Ended { task: self.from.task, settled, cause })
     }
 }

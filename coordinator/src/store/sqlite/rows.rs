@@ -18,6 +18,11 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T
     serde_json::from_str(text).map_err(|error| corrupt(format_args!("{what}: {error}")))
 }
 
+/// Reads a plain enum of the domain by the name it is kept under.
+pub(super) fn from_name<T: DeserializeOwned>(name: &str, what: &str) -> Result<T, StoreError> {
+    serde_json::from_value(name.into()).map_err(|error| corrupt(format_args!("{what}: {error}")))
+}
+
 /// The domain's types serialize without fail: no maps with keys that are not text, no foreign `Serialize`.
 pub(super) fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value)

@@ -3,17 +3,20 @@
 //! Rows go in by the set, as one JSON array that `json_each` unrolls; ids in it
 //! are UUID text, which `unhex(…, '-')` makes into the sixteen bytes kept.
 //! `CROSS JOIN` keeps SQLite from putting the big table outside. `list.rs`
-//! alone puts its statement together, from the filters given.
+//! alone puts its statement together, from the filters given. What stands apart
+//! from the rest has a module of its own.
 
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
-        $($(#[$doc])* pub(super) const $name: &str = $sql;)*
+        $($(#[$doc])* pub(in crate::store::sqlite) const $name: &str = $sql;)*
 
         /// All of them by name, for the test that prepares each.
         #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name),)*];
+        pub(in crate::store::sqlite) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name),)*];
     };
 }
+
+pub(super) mod dependencies;
 
 /// What [`super::rows::TaskRow`] reads, prompt excepted.
 macro_rules! task_columns {
@@ -95,14 +98,15 @@ statements! {
                 unhex(n.value ->> '$.digest'), n.value ->> '$.key', unhex(n.value ->> '$.retry_of', '-'),
                 unhex(n.value ->> '$.parent', '-'), unhex(n.value ->> '$.goes_on_from', '-'),
                 n.value ->> '$.on_failed_dependency',
-                n.value ->> '$.traceparent', n.value ->> '$.at', n.value ->> '$.at', 'queued'
+                n.value ->> '$.traceparent', n.value ->> '$.at', n.value ->> '$.at', n.value ->> '$.state'
          FROM json_each(?1) AS n ORDER BY n.key;
          INSERT INTO prompts (task_number, prompt, brief)
          SELECT t.number, n.value ->> '$.prompt', n.value ->> '$.brief'
          FROM json_each(?1) AS n CROSS JOIN tasks t ON t.id = unhex(n.value ->> '$.id', '-')
          ORDER BY n.key;
          INSERT INTO events (at, task_id, kind, state)
-         SELECT n.value ->> '$.at', unhex(n.value ->> '$.id', '-'), 'submitted', ?2
+         SELECT n.value ->> '$.at', unhex(n.value ->> '$.id', '-'), 'submitted',
+                json_object('state', n.value ->> '$.state')
          FROM json_each(?1) AS n ORDER BY n.key
          RETURNING task_id, (SELECT t.number FROM tasks t WHERE t.id = task_id), cursor";
     ADD_EVENTS =
@@ -337,7 +341,8 @@ statements! {
     TASK_BY_NUMBER = "SELECT id FROM tasks WHERE number = ?1";
     TASKS_BETWEEN = "SELECT id FROM tasks WHERE id BETWEEN ?1 AND ?2 LIMIT 2";
     LIVE_COUNT =
-        "SELECT count(*) FROM tasks WHERE state IN ('queued', 'leased', 'running', 'cancelling', 'parked')";
+        "SELECT count(*) FROM tasks
+         WHERE state IN ('blocked', 'queued', 'leased', 'running', 'cancelling', 'parked', 'waiting')";
 }
 
 #[cfg(test)]
@@ -351,8 +356,8 @@ mod tests {
     async fn each_statement_fits_the_schema() {
         let root = tempfile::tempdir().expect("a directory");
         let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
-        for (name, sql) in ALL {
-            if let Err(error) = connection.prepare(AssertSqlSafe(*sql).into_sql_str()).await {
+        for (name, sql) in [ALL, dependencies::ALL].concat() {
+            if let Err(error) = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await {
                 panic!("{name}: {error}");
             }
         }
@@ -392,6 +397,8 @@ mod tests {
             (PRUNE_LOGS, "sqlite_autoindex_attempts_1"),
             (PRUNE_ARTIFACTS, "SEARCH f USING PRIMARY KEY"),
             (FORGET_PRUNED, "SEARCH artifacts USING PRIMARY KEY"),
+            (dependencies::SETTLE_DEPENDENCIES, "dependencies_open"),
+            (dependencies::DEPENDENCIES_OF_BLOCKED, "SEARCH d USING PRIMARY KEY"),
         ] {
             let plan: Vec<(i64, i64, i64, String)> =
                 sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))

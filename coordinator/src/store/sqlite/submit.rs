@@ -1,12 +1,14 @@
 //! Accepting tasks: all of a call or none. Calls that waited together are written together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use factory_domain::{Brief, DependencyPolicy, TaskId, TaskSpec, TaskState, Timestamp};
+use factory_domain::{Brief, DependencyPolicy, Links, TaskId, TaskSpec, TaskState, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::dependencies::{self, Waiting};
 use super::job::{Outcome, Tx, Verb};
+use super::moves;
 use super::rows::{self, to_json};
 use super::statements;
 use crate::store::{NewTask, StoreError, SubmitError, Submitted};
@@ -43,6 +45,7 @@ struct TaskAdded<'t> {
     parent: Option<TaskId>,
     goes_on_from: Option<TaskId>,
     on_failed_dependency: DependencyPolicy,
+    state: &'static str,
     traceparent: &'t str,
     at: Timestamp,
     prompt: &'t str,
@@ -106,10 +109,13 @@ struct Planned {
 }
 
 /// What is to be written, call by call in their order.
+#[derive(Default)]
 struct Set<'t> {
     known: HashMap<String, Known>,
     numbers: HashMap<TaskId, u64>,
     added: Vec<TaskAdded<'t>>,
+    /// Those of them that wait for others.
+    waiting: Vec<Waiting>,
 }
 
 impl<'t> Set<'t> {
@@ -117,7 +123,7 @@ impl<'t> Set<'t> {
     async fn of(calls: &[Submit], tx: &mut Tx<'_>) -> Result<Self, StoreError> {
         let tasks = calls.iter().flat_map(|call| &call.tasks);
         let keys: Vec<&str> = tasks.filter_map(|task| task.idempotency_key.as_deref()).collect();
-        let mut set = Self { known: HashMap::new(), numbers: HashMap::new(), added: Vec::new() };
+        let mut set = Self::default();
         if keys.is_empty() {
             return Ok(set);
         }
@@ -138,6 +144,8 @@ impl<'t> Set<'t> {
     fn plan(&mut self, call: &'t Submit) -> Result<Vec<Planned>, SubmitError> {
         let (mut planned, mut added) = (Vec::with_capacity(call.tasks.len()), Vec::new());
         let mut fresh: HashMap<&str, Known> = HashMap::new();
+        // Tasks of the call that were there before: others of it may name them by their new ids.
+        let mut before = HashMap::new();
         for (index, task) in call.tasks.iter().enumerate() {
             let digest = digest(&task.spec);
             if let Some(key) = task.idempotency_key.as_deref() {
@@ -146,20 +154,27 @@ impl<'t> Set<'t> {
                         let (key, existing) = (key.to_owned(), earlier.id);
                         return Err(SubmitError::KeyReused { index, key, existing });
                     }
+                    before.insert(task.id, earlier.id);
                     planned.push(Planned { id: earlier.id, existed: true });
                     continue;
                 }
                 fresh.insert(key, Known { id: task.id, digest });
             }
             planned.push(Planned { id: task.id, existed: false });
-            added.push(TaskAdded::of(task, &digest, call.now));
+            added.push((task, digest));
         }
         self.known.extend(fresh.into_iter().map(|(key, task)| (key.to_owned(), task)));
-        self.added.append(&mut added);
+        for (task, digest) in added {
+            let links = links(task, &before);
+            self.added.push(TaskAdded::of(task, &links, &digest, call.now));
+            if !links.after.is_empty() {
+                self.waiting.push(Waiting { task: task.id, after: links.after, at: call.now });
+            }
+        }
         Ok(planned)
     }
 
-    /// Writes the new tasks, queued, and answers with the numbers of all.
+    /// Writes the new tasks, queued or blocked, and answers with the numbers of all.
     async fn write(mut self, tx: &mut Tx<'_>) -> Result<HashMap<TaskId, u64>, StoreError> {
         if self.added.is_empty() {
             return Ok(self.numbers);
@@ -172,21 +187,48 @@ impl<'t> Set<'t> {
         }
         let entered: Vec<(Vec<u8>, i64, i64)> = sqlx::query_as(statements::ADD_TASKS)
             .bind(to_json(&self.added))
-            .bind(to_json(&TaskState::Queued))
             .fetch_all(&mut *tx.connection)
             .await?;
         for (id, number, cursor) in entered {
             self.numbers.insert(rows::task_id(&id)?, rows::unsigned(number)?);
             tx.cursor = tx.cursor.max(rows::unsigned(cursor)?);
         }
+        self.block(tx).await?;
         Ok(self.numbers)
+    }
+
+    /// Enters what the new tasks wait for. What has ended already may let them go, or end them, at once.
+    async fn block(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        dependencies::add(tx, &self.waiting).await?;
+        let blocked = self.waiting.iter().map(|one| (one.task, one.at)).collect();
+        let moves = moves::of_blocked(tx, &blocked).await?;
+        moves::write(tx, moves).await?;
+        Ok(())
     }
 }
 
+/// How a new task stands to others, once it is known which of its call were there `before`.
+fn links(task: &NewTask, before: &HashMap<TaskId, TaskId>) -> Links {
+    let mut links = task.links.clone();
+    if before.is_empty() {
+        return links;
+    }
+    let found = |id: TaskId| before.get(&id).copied().unwrap_or(id);
+    let mut seen = HashSet::from([task.id]);
+    links.after = links.after.into_iter().map(found).filter(|&needs| seen.insert(needs)).collect();
+    links.parent = links.parent.map(found);
+    links.goes_on_from = links.goes_on_from.map(found);
+    links
+}
+
 impl<'t> TaskAdded<'t> {
-    fn of(task: &'t NewTask, digest: &[u8; 32], at: Timestamp) -> Self {
+    fn of(task: &'t NewTask, links: &Links, digest: &[u8; 32], at: Timestamp) -> Self {
         // The prompt is the one part that can be large: kept apart, so that lists do not load it.
         let spec = TaskSpec { prompt: String::new(), ..task.spec.clone() };
+        let state = if links.after.is_empty() { TaskState::Queued } else { TaskState::Blocked };
         Self {
             id: task.id,
             placement: 0,
@@ -197,9 +239,10 @@ impl<'t> TaskAdded<'t> {
             digest: hex::encode(digest),
             key: task.idempotency_key.as_deref(),
             retry_of: task.retry_of,
-            parent: task.links.parent,
-            goes_on_from: task.links.goes_on_from,
-            on_failed_dependency: task.links.on_failed_dependency,
+            parent: links.parent,
+            goes_on_from: links.goes_on_from,
+            on_failed_dependency: links.on_failed_dependency,
+            state: state.name(),
             traceparent: &task.traceparent,
             at,
             prompt: &task.spec.prompt,
