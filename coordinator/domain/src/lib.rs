@@ -6,6 +6,7 @@
 //! done about a decision goes out as [`Effect`]s. The store applies a decision
 //! in one transaction; the coordinator acts on the effects after the commit.
 
+pub mod admission;
 pub mod affinity;
 pub mod agent;
 pub mod attempt;
@@ -19,6 +20,7 @@ pub mod file_lock;
 pub mod id;
 pub mod label;
 pub mod lease;
+pub mod limits;
 pub mod links;
 pub mod refname;
 pub mod repo;
@@ -31,6 +33,7 @@ pub mod task;
 pub mod time;
 pub mod transition;
 
+pub use admission::{Board, Holding, Needs, Obstacle, Wish};
 pub use affinity::Preference;
 pub use agent::AgentKind;
 pub use attempt::{AttemptState, Commit, Delivery, DiffStat, Report, Usage};
@@ -46,12 +49,13 @@ pub use id::{
 };
 pub use label::Labels;
 pub use lease::{Contact, Lease, LeaseTerms};
+pub use limits::{Limit, Limits, Running};
 pub use links::{DependencyPolicy, Links};
 pub use refname::{BranchName, RevisionName};
 pub use repo::RepoSource;
 pub use retention::{Because, Keep, Left, Retention, Worth};
 pub use retry::{Backoff, LONGEST_USAGE_LIMIT, MAX_USAGE_LIMITS, RetryPolicy, Tally};
-pub use schedule::{Capacity, Requirements};
+pub use schedule::{Capacity, Class, Requirements};
 pub use slug::Slug;
 pub use spec::{ConflictPolicy, Deliver, Leftovers, PermissionMode, TaskSpec};
 pub use task::{CancelReason, Event, Failure, FailureReason, Outcome, ParkReason, ReturnReason, TaskState};

@@ -1,17 +1,34 @@
 //! Which worker may be given which task, and which task comes first.
 //!
-//! Order: higher priority first, then the task submitted earlier. Placement: a
-//! worker must offer the task's agent and carry every label the task asks for.
+//! Order: higher priority first, then the task whose submitter has the fewest running, then the
+//! one submitted earlier. Placement: a worker must offer the task's agent and carry every label
+//! the task asks for. What else a task waits for, `limits` and `admission` say.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentKind, Labels};
+use crate::{AgentKind, Labels, Slug};
 
-/// What a task asks of a worker. Tasks with equal requirements form one class,
-/// so that the queue is searched by class and not by task.
+/// Everything about a task that says whether it may be given out now, but for its place in the
+/// queue. Tasks alike in it form one class, so that the queue is searched by class and not by task.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Class {
+    #[serde(flatten)]
+    pub requirements: Requirements,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Slug>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitter: Option<String>,
+    /// Its tasks want files or keys for themselves: each is looked at by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
+}
+
+/// What a task asks of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Requirements {
     pub agent: AgentKind,

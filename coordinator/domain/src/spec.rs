@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::Class;
 use crate::{AgentKind, BranchName, Labels, PathPattern, RepoSource, Requirements, RevisionName, Slug};
 
 /// A task as accepted. Every field has passed [`SpecDraft::validate`].
@@ -89,6 +90,16 @@ pub struct TaskSpec {
 impl TaskSpec {
     pub fn requirements(&self) -> Requirements {
         Requirements { agent: self.agent, labels: self.labels.clone() }
+    }
+
+    pub fn class(&self) -> Class {
+        Class {
+            requirements: self.requirements(),
+            repo: self.repo.as_ref().map(ToString::to_string),
+            role: self.role.clone(),
+            submitter: self.submitter.clone(),
+            exclusive: !self.touches.is_empty() || !self.keys.is_empty(),
+        }
     }
 }
 

@@ -96,7 +96,11 @@ pub fn transition(standing: &Standing, event: &Event, now: Timestamp) -> Result<
             Ok(standing.moved(Queued).with(Effect::Schedule))
         }
         (Event::Answered { .. }, _) => Ok(standing.moved(state.clone())),
-        (Event::CancelRequested, Blocked | Queued | Parked { .. } | Waiting) => {
+        // Others may have stood behind it in the queue, for files that it wanted.
+        (Event::CancelRequested, Queued) => {
+            Ok(standing.cancelled(CancelReason::Requested).with(Effect::Schedule))
+        }
+        (Event::CancelRequested, Blocked | Parked { .. } | Waiting) => {
             Ok(standing.cancelled(CancelReason::Requested))
         }
         (Event::CancelRequested, Leased { lease } | Running { lease }) => {
@@ -165,7 +169,7 @@ fn lost(standing: &Standing, attempt: AttemptId, now: Timestamp) -> Decision {
         Cancelling { .. } => standing.cancelled(CancelReason::Requested),
         _ => failed(standing, attempt, &failure, now),
     };
-    next.attempt(attempt, AttemptState::Lost)
+    next.attempt(attempt, AttemptState::Lost).with(Effect::Schedule)
 }
 
 fn ended(standing: &Standing, attempt: AttemptId, outcome: &Outcome, now: Timestamp) -> Decision {
