@@ -28,6 +28,14 @@ impl AgentKind {
             Self::Scripted => "scripted",
         }
     }
+
+    /// It works in a conversation: it can be told things, and has closing words of its own.
+    pub const fn converses(self) -> bool {
+        match self {
+            Self::Claude | Self::Scripted => true,
+            Self::Command => false,
+        }
+    }
 }
 
 impl fmt::Display for AgentKind {

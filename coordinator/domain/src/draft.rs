@@ -313,14 +313,14 @@ impl SpecDraft {
 }
 
 #[derive(Default)]
-struct Violations(Vec<Violation>);
+pub(crate) struct Violations(pub(crate) Vec<Violation>);
 
 impl Violations {
-    fn add(&mut self, field: &'static str, why: impl Into<String>) {
+    pub(crate) fn add(&mut self, field: &'static str, why: impl Into<String>) {
         self.0.push(Violation { field, why: why.into() });
     }
 
-    fn parse<'t, T, E: ToString>(
+    pub(crate) fn parse<'t, T, E: ToString>(
         &mut self,
         field: &'static str,
         text: &'t str,
@@ -329,7 +329,7 @@ impl Violations {
         read(text).map_err(|error| self.add(field, error.to_string())).ok()
     }
 
-    fn optional<'t, T, E: ToString>(
+    pub(crate) fn optional<'t, T, E: ToString>(
         &mut self,
         field: &'static str,
         text: &'t str,
@@ -344,7 +344,7 @@ impl Violations {
         }
     }
 
-    fn single_line(&mut self, field: &'static str, text: &str, max: usize) {
+    pub(crate) fn single_line(&mut self, field: &'static str, text: &str, max: usize) {
         if text.chars().any(char::is_control) {
             self.add(field, "holds a line break or another control character");
         }
