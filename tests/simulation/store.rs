@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use factory_coordinator::store::sqlite::{OpenError, SqliteStore};
 use factory_coordinator::store::{
     Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
-    FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned,
-    Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted,
-    TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
+    Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry,
+    MemoryFilter, MemoryStore, NewMemory, NewTask, Pruned, Renewal, Reported, ReportedAttempt, ResolveError,
+    Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry,
+    WorkerRow,
 };
 use factory_domain::{AttemptId, Because, Checkpoint, Event, Notices, TaskId, Timestamp, WorkerId};
 use tokio::runtime::Handle;
@@ -78,6 +79,19 @@ ask_outside! {
     InboxStore:
     notices(task: TaskId, after: u64) -> Result<Notices, StoreError>;
     note_told(task: TaskId, up_to: u64) -> Result<(), StoreError>;
+}
+
+ask_outside! {
+    MemoryStore:
+    save_memory(memory: NewMemory, now: Timestamp) -> Result<SavedMemory, StoreError>;
+    memories(filter: MemoryFilter) -> Result<Vec<MemoryEntry>, StoreError>;
+    search_memories(terms: Vec<String>, filter: MemoryFilter) -> Result<Vec<(MemoryEntry, f64)>, StoreError>;
+    nearest_memories(query: Embedding, filter: MemoryFilter) -> Result<Vec<(MemoryEntry, f64)>, StoreError>;
+    memories_to_embed(model: String, after: u64, limit: u32) -> Result<Vec<(u64, String)>, StoreError>;
+    keep_vectors(vectors: Vec<(u64, Embedding)>) -> Result<(), StoreError>;
+    summarised_up_to() -> Result<u64, StoreError>;
+    ended_between(after: u64, up_to: u64) -> Result<Vec<TaskEntry>, StoreError>;
+    save_summaries(summaries: Vec<NewMemory>, up_to: u64, now: Timestamp) -> Result<(), StoreError>;
 }
 
 ask_outside! {

@@ -10,6 +10,7 @@ mod entry;
 mod error;
 mod inbox;
 pub mod instance_lock;
+mod memory;
 mod request;
 pub mod sqlite;
 
@@ -25,6 +26,7 @@ pub use entry::{
 };
 pub use error::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
 pub use inbox::InboxStore;
+pub use memory::{Embedding, MemoryEntry, MemoryFilter, MemoryStore, NewMemory, SavedMemory, Within};
 pub use request::{
     Applied, Claim, Claimed, Held, Holding, NewTask, Renewal, Reported, ReportedAttempt, Submitted,
     TakenCheckpoint,
@@ -49,7 +51,7 @@ impl Default for Rules {
 /// No method may be cancelled half-way by dropping its future: writes are handed
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
-pub trait Store: InboxStore + Send + Sync + 'static {
+pub trait Store: InboxStore + MemoryStore + Send + Sync + 'static {
     /// Accepts all of `tasks` or none, and gives each its number. A key used before
     /// for the same spec, in an earlier call or in this one, finds that first task.
     async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;

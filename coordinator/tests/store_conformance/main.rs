@@ -9,6 +9,7 @@ mod drain;
 mod durability;
 mod history;
 mod lease;
+mod memory;
 mod model;
 mod queue;
 mod read;
@@ -109,6 +110,14 @@ holds_over_sqlite! {
         a_task_and_its_retry_name_each_other,
         an_artifact_kept_again_replaces_the_first,
         what_is_not_there_is_not_there;
+    memory:
+        a_search_puts_first_what_says_most_of_it,
+        hostile_queries_find_nothing_and_break_nothing,
+        a_task_is_told_what_is_for_its_repository_and_project,
+        memories_are_filtered_by_kind_and_tags_and_paged,
+        the_same_is_not_kept_twice,
+        a_task_that_ended_is_summed_up_once,
+        vectors_find_what_words_do_not;
     retention:
         only_what_ended_tasks_left_is_pruned,
         what_is_kept_is_read_in_pages_with_its_worth;

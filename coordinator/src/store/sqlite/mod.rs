@@ -15,6 +15,7 @@ mod inbox;
 mod job;
 mod lease;
 mod list;
+mod memory;
 mod moves;
 mod open;
 mod placements;
@@ -23,6 +24,7 @@ mod retention;
 mod rows;
 mod statements;
 mod submit;
+mod vectors;
 mod writer;
 
 use std::path::Path;
@@ -41,9 +43,10 @@ pub use self::open::OpenError;
 use self::writer::Writer;
 use super::{
     Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
-    FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, NewTask, Pruned,
-    Renewal, Reported, ReportedAttempt, ResolveError, Rules, Store, StoreError, SubmitError, Submitted,
-    TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
+    Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry,
+    MemoryFilter, MemoryStore, NewMemory, NewTask, Pruned, Renewal, Reported, ReportedAttempt, ResolveError,
+    Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry,
+    WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -89,6 +92,63 @@ impl InboxStore for SqliteStore {
 
     async fn note_told(&self, task: TaskId, up_to: u64) -> Result<(), StoreError> {
         self.write(inbox::NoteTold { task, up_to }).await
+    }
+}
+
+#[async_trait]
+impl MemoryStore for SqliteStore {
+    async fn save_memory(&self, new: NewMemory, now: Timestamp) -> Result<SavedMemory, StoreError> {
+        self.write(memory::SaveMemory { new, now }).await
+    }
+
+    async fn memories(&self, filter: MemoryFilter) -> Result<Vec<MemoryEntry>, StoreError> {
+        memory::list(&self.readers, &filter).await
+    }
+
+    async fn search_memories(
+        &self,
+        terms: Vec<String>,
+        filter: MemoryFilter,
+    ) -> Result<Vec<(MemoryEntry, f64)>, StoreError> {
+        memory::search(&self.readers, &terms, &filter).await
+    }
+
+    async fn nearest_memories(
+        &self,
+        query: Embedding,
+        filter: MemoryFilter,
+    ) -> Result<Vec<(MemoryEntry, f64)>, StoreError> {
+        vectors::nearest(&self.readers, &query, &filter).await
+    }
+
+    async fn memories_to_embed(
+        &self,
+        model: String,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        vectors::to_embed(&self.readers, &model, after, limit).await
+    }
+
+    async fn keep_vectors(&self, vectors: Vec<(u64, Embedding)>) -> Result<(), StoreError> {
+        self.write(vectors::KeepVectors { vectors }).await
+    }
+
+    async fn summarised_up_to(&self) -> Result<u64, StoreError> {
+        memory::summarised_up_to(&self.readers).await
+    }
+
+    async fn ended_between(&self, after: u64, up_to: u64) -> Result<Vec<TaskEntry>, StoreError> {
+        memory::ended_between(&self.readers, after, up_to).await
+    }
+
+    async fn save_summaries(
+        &self,
+        summaries: Vec<NewMemory>,
+        up_to: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(memory::SaveSummaries { summaries, up_to, now }).await
     }
 }
 

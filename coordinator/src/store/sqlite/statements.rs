@@ -17,6 +17,7 @@ macro_rules! statements {
 }
 
 pub(super) mod dependencies;
+pub(super) mod memory;
 
 /// What [`super::rows::TaskRow`] reads, prompt excepted.
 macro_rules! task_columns {
@@ -356,7 +357,7 @@ mod tests {
     async fn each_statement_fits_the_schema() {
         let root = tempfile::tempdir().expect("a directory");
         let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
-        for (name, sql) in [ALL, dependencies::ALL].concat() {
+        for (name, sql) in [ALL, dependencies::ALL, memory::ALL].concat() {
             if let Err(error) = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await {
                 panic!("{name}: {error}");
             }
