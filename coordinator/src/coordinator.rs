@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::artifacts::{ArtifactError, ArtifactStore};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::library::Library;
 use crate::logs::{LogError, LogStore};
 use crate::server::Listener;
 use crate::store::instance_lock::{InstanceLock, LockError};
@@ -108,11 +109,12 @@ impl Coordinator {
         let Footing { listener, address, store, clock } = footing;
         let logs = LogStore::open(config.root.join("logs"))?;
         let artifacts = ArtifactStore::open(config.root.join("artifacts")).await?;
+        let library = Library::open(&config.root);
         // Nobody could renew a lease while we were away.
         store.grant_full_term(clock.now()).await?;
 
         let stopping = CancellationToken::new();
-        let app = Arc::new(App::new(store, logs, artifacts, clock, config.rules, stopping.clone()));
+        let app = Arc::new(App::new(store, logs, artifacts, library, clock, config.rules, stopping.clone()));
         let health = tonic_health::server::HealthReporter::new();
         let router = server::router(grpc::routes(&app, &health).await, config.token);
         let mut loops = JoinSet::new();

@@ -8,6 +8,7 @@
 //! | `app` | the use cases, one a file |
 //! | `store` | tasks, attempts, events, workers: a trait of verbs, and SQLite behind it |
 //! | `logs`, `artifacts` | what agents print, and the files kept of their work |
+//! | `library` | roles and templates: the built-in ones, and a user's own |
 //! | `grpc` | handlers that translate |
 //! | `background` | the loops that offer tasks and apply what is due |
 
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod config;
 mod coordinator;
 mod grpc;
+pub mod library;
 pub mod logs;
 pub mod server;
 pub mod store;

@@ -37,10 +37,12 @@ pub use self::network::{Connection, Network};
 use crate::v1::agent_service_client::AgentServiceClient;
 use crate::v1::board_service_client::BoardServiceClient;
 use crate::v1::fleet_service_client::FleetServiceClient;
+use crate::v1::library_service_client::LibraryServiceClient;
 use crate::v1::log_service_client::LogServiceClient;
 use crate::v1::memory_service_client::MemoryServiceClient;
 use crate::v1::task_service_client::TaskServiceClient;
 use crate::v1::worker_service_client::WorkerServiceClient;
+use crate::v1::workflow_service_client::WorkflowServiceClient;
 
 /// Where a coordinator is when nobody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8100";
@@ -191,6 +193,14 @@ impl Client {
 
     pub fn memory(&self) -> MemoryServiceClient<Transport> {
         MemoryServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
+    }
+
+    pub fn library(&self) -> LibraryServiceClient<Transport> {
+        LibraryServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
+    }
+
+    pub fn workflows(&self) -> WorkflowServiceClient<Transport> {
+        WorkflowServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
     }
 
     pub fn worker(&self) -> WorkerServiceClient<Transport> {

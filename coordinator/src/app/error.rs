@@ -4,6 +4,7 @@ use factory_domain::{AttemptId, Rejected, TaskId};
 use factory_proto::protocol::{Skew, Versions};
 
 use crate::artifacts::ArtifactError;
+use crate::library::Unusable;
 use crate::logs::LogError;
 use crate::store::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
 
@@ -50,6 +51,8 @@ pub enum Error {
     HasEnded { task: TaskId, state: &'static str },
     #[error("task {task} has not ended ({state}); cancel it first, or wait")]
     HasNotEnded { task: TaskId, state: &'static str },
+    #[error(transparent)]
+    Library(Unusable),
     #[error("attempt {0} is not this worker's, or is no longer open")]
     NotYours(AttemptId),
     #[error(

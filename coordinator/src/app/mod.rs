@@ -4,6 +4,7 @@
 mod acting;
 mod alarm;
 mod artifacts;
+mod brief;
 mod cancel;
 mod checkpoint;
 mod disk;
@@ -16,6 +17,7 @@ mod fleet;
 mod follow_log;
 mod get;
 mod heartbeat;
+mod library;
 mod list;
 mod log_fences;
 mod pruned;
@@ -57,6 +59,7 @@ pub use workers::{DrainState, WorkerDetail, WorkerView};
 
 use crate::artifacts::ArtifactStore;
 use crate::clock::Clock;
+use crate::library::Library;
 use crate::logs::LogStore;
 use crate::store::{Rules, Store};
 use alarm::Alarm;
@@ -70,6 +73,7 @@ pub struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) logs: LogStore,
     pub(crate) artifacts: ArtifactStore,
+    pub(crate) library: Library,
     pub(crate) clock: Clock,
     pub(crate) terms: LeaseTerms,
     /// Failures that are not the agent's, before a task fails.
@@ -98,6 +102,7 @@ impl App {
         store: Arc<dyn Store>,
         logs: LogStore,
         artifacts: ArtifactStore,
+        library: Library,
         clock: Clock,
         rules: Rules,
         stopping: CancellationToken,
@@ -106,6 +111,7 @@ impl App {
             store,
             logs,
             artifacts,
+            library,
             clock,
             terms: rules.terms,
             max_infrastructure_failures: rules.max_infrastructure_failures,

@@ -22,7 +22,9 @@ impl App {
             brief: Brief::default(),
             traceparent: traceparent.to_owned(),
         };
-        let mut submitted = self.enter(vec![again]).await?;
+        let mut again = vec![again];
+        self.brief(&mut again).await?;
+        let mut submitted = self.enter(again).await?;
         Ok(submitted.remove(0))
     }
 }

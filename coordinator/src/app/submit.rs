@@ -23,7 +23,7 @@ impl App {
     /// Accepts all of `wanted` or none. When this returns, they survive a crash.
     pub async fn submit(&self, wanted: Vec<Wanted>, traceparent: &str) -> Result<Vec<Submitted>, Error> {
         check(&wanted)?;
-        let tasks = wanted
+        let mut tasks: Vec<_> = wanted
             .into_iter()
             .map(|task| NewTask {
                 id: TaskId::from_uuid(Uuid::now_v7()),
@@ -35,6 +35,7 @@ impl App {
                 traceparent: traceparent.to_owned(),
             })
             .collect();
+        self.brief(&mut tasks).await?;
         self.enter(tasks).await
     }
 

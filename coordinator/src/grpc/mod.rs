@@ -7,6 +7,7 @@ pub mod auth;
 mod board;
 mod checkpoints;
 mod fleet;
+mod library;
 mod logs;
 mod session;
 mod status;
@@ -21,6 +22,7 @@ use factory_proto::v1;
 use factory_proto::v1::agent_service_server::AgentServiceServer;
 use factory_proto::v1::board_service_server::BoardServiceServer;
 use factory_proto::v1::fleet_service_server::FleetServiceServer;
+use factory_proto::v1::library_service_server::LibraryServiceServer;
 use factory_proto::v1::log_service_server::LogServiceServer;
 use factory_proto::v1::task_service_server::TaskServiceServer;
 use factory_proto::v1::worker_service_server::WorkerServiceServer;
@@ -45,6 +47,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
         WorkerServiceServer::new(worker::Workers(Arc::clone(app))).max_decoding_message_size(MAX_RECEIVE);
     let fleet = FleetServiceServer::new(fleet::Fleet(Arc::clone(app)));
     let agents = AgentServiceServer::new(agent::Agents(Arc::clone(app)));
+    let library = LibraryServiceServer::new(library::Library(Arc::clone(app)));
     let board = BoardServiceServer::new(board::Board(Arc::clone(app)));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
@@ -60,6 +63,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
         .add_service(fleet)
         .add_service(agents)
         .add_service(board)
+        .add_service(library)
         .add_service(reflection)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
 }

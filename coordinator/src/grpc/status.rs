@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::app::Error;
 use crate::artifacts::ArtifactError;
+use crate::library::Unusable;
 use crate::logs::LogError;
 use crate::store::StoreError;
 
@@ -71,10 +72,12 @@ fn code_of(error: &Error) -> Code {
         Error::NoCheckpoint(_) | Error::CheckpointFileMissing { .. } => Code::NotFound,
         // Names are given freely: one that several have finds none of them.
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
+        Error::Library(Unusable::Unknown { .. }) => Code::NotFound,
         Error::KeyReused { .. } => Code::AlreadyExists,
         Error::HasEnded { .. } | Error::HasNotEnded { .. } | Error::Protocol { .. } | Error::NotYours(_) => {
             Code::FailedPrecondition
         }
+        Error::Library(Unusable::Broken { .. }) => Code::FailedPrecondition,
         Error::Silent(_) => Code::DeadlineExceeded,
         Error::SessionOver => Code::Aborted,
         Error::Stopping | Error::Store(StoreError::Closed) => Code::Unavailable,

@@ -7,6 +7,7 @@ mod checkpoint;
 mod continuation;
 mod drain;
 mod leases;
+mod library;
 mod logs;
 mod retention;
 mod setup;

@@ -1,6 +1,7 @@
 //! What can be typed: clap types and their help, nothing that acts.
 
 mod batch;
+mod library;
 mod task;
 mod together;
 
@@ -16,6 +17,7 @@ use crate::render::Format;
 use crate::watch::WatchCursor;
 
 pub use batch::Batch;
+pub use library::{LibraryCommand, LibraryName, Roles, Templates};
 pub use task::{Deliver, Leftovers, MicroUsd, TaskArgs, duration, micro_usd};
 pub use together::{OnConflict, OnFailedDependency, PermissionMode};
 
@@ -83,6 +85,8 @@ pub enum Command {
     Cancel(Cancel),
     Retry(Retry),
     Workers(Workers),
+    Roles(Roles),
+    Templates(Templates),
     Completions(Completions),
     /// Print the version
     Version,

@@ -2,6 +2,9 @@
 
 mod factory_demo;
 mod factory_up;
+mod library_check;
+mod roles_list;
+mod roles_show;
 mod shell_completions;
 mod task_batch;
 mod task_cancel;
@@ -13,6 +16,8 @@ mod task_run;
 mod task_status;
 mod task_submit;
 mod task_watch;
+mod templates_list;
+mod templates_show;
 mod workers_drain;
 mod workers_list;
 mod workers_resume;
@@ -21,7 +26,7 @@ mod workers_show;
 use factory_proto::client::Client;
 use factory_proto::v1;
 
-use crate::cli::{Cli, Command, WorkersCommand};
+use crate::cli::{Cli, Command, LibraryCommand, WorkersCommand};
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::render::Console;
@@ -53,6 +58,20 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
             WorkersCommand::Resume(args) => {
                 workers_resume::run(&Connection::open(global).await?, console, args).await
             }
+        },
+        Command::Roles(roles) => match roles.command.unwrap_or_default() {
+            LibraryCommand::List => roles_list::run(&Connection::open(global).await?, console).await,
+            LibraryCommand::Show(args) => {
+                roles_show::run(&Connection::open(global).await?, console, args).await
+            }
+            LibraryCommand::Check => library_check::run(&Connection::open(global).await?, console).await,
+        },
+        Command::Templates(templates) => match templates.command.unwrap_or_default() {
+            LibraryCommand::List => templates_list::run(&Connection::open(global).await?, console).await,
+            LibraryCommand::Show(args) => {
+                templates_show::run(&Connection::open(global).await?, console, args).await
+            }
+            LibraryCommand::Check => library_check::run(&Connection::open(global).await?, console).await,
         },
         Command::Completions(args) => shell_completions::run(console, &args),
         Command::Version => version(console),

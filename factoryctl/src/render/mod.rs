@@ -6,6 +6,7 @@ pub mod console;
 pub mod diff;
 pub mod event;
 pub mod json;
+pub mod library;
 pub mod page;
 pub mod plain;
 pub mod summary;

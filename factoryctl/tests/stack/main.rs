@@ -3,5 +3,6 @@
 
 mod demo;
 mod factory;
+mod library;
 mod tasks;
 mod watching;

@@ -16,6 +16,7 @@ use super::*;
 use crate::app::{ArtifactName, LogBatch, LogPlace};
 use crate::artifacts::ArtifactStore;
 use crate::clock::Clock;
+use crate::library::Library;
 use crate::logs::LogStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
@@ -50,6 +51,7 @@ impl Bed {
             Arc::new(store),
             logs,
             artifacts,
+            Library::open(root.path()),
             Clock::start(),
             Rules::default(),
             CancellationToken::new(),

@@ -2,6 +2,7 @@
 //! RFC 3339, and nothing where nothing is known.
 
 mod batch;
+mod library;
 mod report;
 mod stream;
 mod task;
@@ -10,6 +11,7 @@ mod worker;
 use std::collections::{BTreeMap, HashMap};
 
 pub use batch::{BatchTaskView, PlannedView};
+pub use library::{ProblemView, RoleView, TemplateView};
 pub use report::{CommitView, DiffStatView, ReportView};
 pub use stream::{EndedView, EventView, LogLineView, stream_name};
 pub use task::{ArtifactView, AttemptView, SubmittedView, TaskInFull, TaskView};
