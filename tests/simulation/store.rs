@@ -10,13 +10,16 @@ use std::sync::{Arc, mpsc};
 use async_trait::async_trait;
 use factory_coordinator::store::sqlite::{OpenError, SqliteStore};
 use factory_coordinator::store::{
-    Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
-    Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry,
-    MemoryFilter, MemoryStore, NewMemory, NewTask, Pruned, Renewal, Reported, ReportedAttempt, ResolveError,
-    Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry,
-    WorkerRow,
+    AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
+    CheckpointError, Claim, Claimed, Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact,
+    ListFilter, LogStanding, MemoryEntry, MemoryFilter, MemoryStore, NewAnswer, NewMemory, NewQuestion,
+    NewTask, Pruned, QuestionEntry, QuestionFilter, QuestionStore, Renewal, Reported, ReportedAttempt,
+    ResolveError, Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry,
+    WorkerEntry, WorkerRow,
 };
-use factory_domain::{AttemptId, Because, Checkpoint, Event, Notices, TaskId, Timestamp, WorkerId};
+use factory_domain::{
+    AttemptId, Because, Checkpoint, Event, Notices, QuestionId, TaskId, Timestamp, WorkerId,
+};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -92,6 +95,14 @@ ask_outside! {
     summarised_up_to() -> Result<u64, StoreError>;
     ended_between(after: u64, up_to: u64) -> Result<Vec<TaskEntry>, StoreError>;
     save_summaries(summaries: Vec<NewMemory>, up_to: u64, now: Timestamp) -> Result<(), StoreError>;
+}
+
+ask_outside! {
+    QuestionStore:
+    ask(new: NewQuestion, now: Timestamp) -> Result<Asked, AskError>;
+    answer(answer: NewAnswer, now: Timestamp) -> Result<Answered, AnswerError>;
+    question(id: QuestionId) -> Result<Option<QuestionEntry>, StoreError>;
+    questions(filter: QuestionFilter) -> Result<Vec<QuestionEntry>, StoreError>;
 }
 
 ask_outside! {

@@ -74,6 +74,8 @@ pub struct TaskEntry {
     pub ended_at: Option<Timestamp>,
     pub retry_of: Option<TaskId>,
     pub retried_as: Option<TaskId>,
+    /// Of its agent, that nobody has answered.
+    pub open_questions: u32,
     /// Of the deciding attempt.
     pub report: Option<Report>,
 }

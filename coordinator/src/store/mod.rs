@@ -11,6 +11,7 @@ mod error;
 mod inbox;
 pub mod instance_lock;
 mod memory;
+mod question;
 mod request;
 pub mod sqlite;
 
@@ -27,6 +28,10 @@ pub use entry::{
 pub use error::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
 pub use inbox::InboxStore;
 pub use memory::{Embedding, MemoryEntry, MemoryFilter, MemoryStore, NewMemory, SavedMemory, Within};
+pub use question::{
+    AnswerError, Answered, AskError, Asked, NewAnswer, NewQuestion, QuestionEntry, QuestionFilter,
+    QuestionStore, WhichQuestion,
+};
 pub use request::{
     Applied, Claim, Claimed, Held, Holding, NewTask, Renewal, Reported, ReportedAttempt, Submitted,
     TakenCheckpoint,
@@ -51,7 +56,7 @@ impl Default for Rules {
 /// No method may be cancelled half-way by dropping its future: writes are handed
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
-pub trait Store: InboxStore + MemoryStore + Send + Sync + 'static {
+pub trait Store: InboxStore + MemoryStore + QuestionStore + Send + Sync + 'static {
     /// Accepts all of `tasks` or none, and gives each its number. A key used before
     /// for the same spec, in an earlier call or in this one, finds that first task.
     async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;
@@ -73,7 +78,7 @@ pub trait Store: InboxStore + MemoryStore + Send + Sync + 'static {
     async fn report(&self, report: ReportedAttempt, now: Timestamp) -> Result<Reported, StoreError>;
 
     /// Applies everything that is due: offers lapsed, leases run out, lost
-    /// attempts, parked tasks whose time has come. Each is checked again in its own `WHERE`.
+    /// attempts, parked tasks whose time has come, questions nobody answered in time. Each is checked again in its own `WHERE`.
     async fn apply_due(&self, now: Timestamp) -> Result<Vec<Applied>, StoreError>;
 
     /// Gives every live lease one full term from `now`; called once after a start.

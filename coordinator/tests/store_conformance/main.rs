@@ -11,6 +11,7 @@ mod history;
 mod lease;
 mod memory;
 mod model;
+mod question;
 mod queue;
 mod read;
 mod retention;
@@ -100,6 +101,18 @@ holds_over_sqlite! {
         a_task_tried_again_keeps_its_dependents_waiting,
         a_task_that_was_there_before_is_waited_for_by_its_new_id,
         two_that_end_together_settle_what_waits_for_both;
+    question:
+        a_question_is_asked_once_and_told_in_the_feed,
+        only_the_live_attempt_asks,
+        an_answer_sends_a_waiting_task_back_to_where_its_work_is,
+        an_answer_to_an_agent_at_work_is_put_in_its_inbox,
+        an_answer_that_comes_while_the_agent_ends_its_turn_is_not_waited_for,
+        a_task_waits_until_its_last_question_is_answered,
+        a_question_is_answered_once_and_by_its_options,
+        a_deadline_answers_by_the_default_or_says_that_nobody_did,
+        what_ends_a_task_withdraws_its_questions,
+        a_question_outlives_the_attempt_that_asked,
+        questions_are_listed_in_pages;
     read:
         the_feed_has_no_gaps_and_says_what_the_rows_say,
         the_feed_is_read_in_pieces_and_by_task,

@@ -4,6 +4,7 @@ use factory_domain::{AttemptState, Event, ReturnReason, TaskId, Timestamp};
 
 use super::job::{Outcome, Tx, Verb};
 use super::moves::{self, Move};
+use super::questions;
 use super::rows;
 use super::statements;
 use crate::store::{Applied, ApplyError, StoreError};
@@ -46,7 +47,7 @@ async fn run_set(verbs: &[Apply], tx: &mut Tx<'_>) -> Result<Vec<Outcome<Apply>>
 /// Tasks moved in one transaction at most, so that others get their turn.
 pub(super) const DUE_BATCH: u32 = 500;
 
-/// What is due, up to [`DUE_BATCH`] each of attempts and of parked tasks.
+/// What is due, up to [`DUE_BATCH`] each of attempts and of parked tasks; then of questions.
 pub(super) struct ApplyDue {
     pub now: Timestamp,
 }
@@ -60,7 +61,8 @@ impl Verb for ApplyDue {
         due.extend(self.due_parked(tx).await?);
         let tasks: Vec<TaskId> = due.iter().map(|(task, _)| *task).collect();
         if tasks.is_empty() {
-            return Ok(Vec::new());
+            // Apart from the rest, since one task may be due by both, and moves once in a write.
+            return questions::expire(tx, self.now, DUE_BATCH).await;
         }
         let mut loaded = moves::load(tx, &tasks).await?;
         let mut decided = Vec::with_capacity(due.len());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::store::{ApplyError, CheckpointError, StoreError, SubmitError};
+use crate::store::{AnswerError, ApplyError, AskError, CheckpointError, StoreError, SubmitError};
 
 /// SQLite's primary result codes, the low byte of an extended code (<https://www.sqlite.org/rescode.html>).
 mod primary {
@@ -124,5 +124,31 @@ impl Failure for ApplyError {
             Self::Store(error) => Some(error),
             Self::NoSuchTask(_) | Self::Rejected(_) => None,
         }
+    }
+}
+
+impl Failure for AskError {
+    fn of_the_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::NotYours(_) => None,
+        }
+    }
+
+    fn of_the_store_mut(&mut self) -> Option<&mut StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::NotYours(_) => None,
+        }
+    }
+}
+
+impl Failure for AnswerError {
+    fn of_the_store(&self) -> Option<&StoreError> {
+        if let Self::Store(error) = self { Some(error) } else { None }
+    }
+
+    fn of_the_store_mut(&mut self) -> Option<&mut StoreError> {
+        if let Self::Store(error) = self { Some(error) } else { None }
     }
 }

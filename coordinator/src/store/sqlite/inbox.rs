@@ -19,7 +19,6 @@ pub(super) struct Entry {
     pub notice: String,
 }
 
-#[expect(dead_code, reason = "questions, messages, handoffs and children each add theirs")]
 impl Entry {
     pub(super) fn new(task: TaskId, notice: &Notice) -> Self {
         Self { task, notice: to_json(notice) }
@@ -28,7 +27,6 @@ impl Entry {
 
 /// Puts notices where their tasks' agents find them, as part of what brought them about. Wherever a
 /// task has ended, nobody is there to be told.
-#[expect(dead_code, reason = "questions, messages, handoffs and children each add theirs")]
 pub(super) async fn add(tx: &mut Tx<'_>, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Ok(());

@@ -19,6 +19,7 @@ mod memory;
 mod moves;
 mod open;
 mod placements;
+mod questions;
 mod read;
 mod retention;
 mod rows;
@@ -31,7 +32,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factory_domain::{AttemptId, Because, Checkpoint, Event, Notices, TaskId, Timestamp, WorkerId};
+use factory_domain::{
+    AttemptId, Because, Checkpoint, Event, Notices, QuestionId, TaskId, Timestamp, WorkerId,
+};
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -42,11 +45,12 @@ use self::job::{Calls, Job, Verb};
 pub use self::open::OpenError;
 use self::writer::Writer;
 use super::{
-    Applied, ApplyError, ArtifactEntry, ArtifactKey, AttemptEntry, CheckpointError, Claim, Claimed,
-    Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry,
-    MemoryFilter, MemoryStore, NewMemory, NewTask, Pruned, Renewal, Reported, ReportedAttempt, ResolveError,
-    Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry,
-    WorkerRow,
+    AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
+    CheckpointError, Claim, Claimed, Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact,
+    ListFilter, LogStanding, MemoryEntry, MemoryFilter, MemoryStore, NewAnswer, NewMemory, NewQuestion,
+    NewTask, Pruned, QuestionEntry, QuestionFilter, QuestionStore, Renewal, Reported, ReportedAttempt,
+    ResolveError, Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry,
+    WorkerEntry, WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -149,6 +153,25 @@ impl MemoryStore for SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(memory::SaveSummaries { summaries, up_to, now }).await
+    }
+}
+
+#[async_trait]
+impl QuestionStore for SqliteStore {
+    async fn ask(&self, new: NewQuestion, now: Timestamp) -> Result<Asked, AskError> {
+        self.write(questions::Ask { new, now }).await
+    }
+
+    async fn answer(&self, answer: NewAnswer, now: Timestamp) -> Result<Answered, AnswerError> {
+        self.write(questions::Answer { answer, now }).await
+    }
+
+    async fn question(&self, id: QuestionId) -> Result<Option<QuestionEntry>, StoreError> {
+        questions::question(&self.readers, id).await
+    }
+
+    async fn questions(&self, filter: QuestionFilter) -> Result<Vec<QuestionEntry>, StoreError> {
+        questions::questions(&self.readers, filter).await
     }
 }
 

@@ -8,13 +8,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use factory_domain::{
-    AttemptId, AttemptState, Continuation, Decision, Event, Preference, Rejected, RetryPolicy, Settled,
-    Standing, TaskId, TaskState, Timestamp, WorkerId, affinity, transition,
+    AttemptId, AttemptState, Continuation, Decision, Event, Outcome, Preference, Rejected, RetryPolicy,
+    Settled, Standing, TaskId, TaskState, Timestamp, WorkerId, affinity, transition,
 };
 use serde::Serialize;
 
 use super::dependencies::{self, Cause, Ended};
 use super::job::Tx;
+use super::questions;
 use super::rows::{self, StateColumns, to_json};
 use super::statements;
 use crate::store::{Applied, StoreError};
@@ -25,6 +26,8 @@ pub(super) struct Loaded {
     pub standing: Standing,
     /// Where the work of its last attempt lies, if there is any.
     prefer_worker: Option<WorkerId>,
+    /// Until when others leave it to that worker.
+    prefer_until: Option<Timestamp>,
     attempt: Option<(AttemptId, AttemptState)>,
 }
 
@@ -33,6 +36,8 @@ struct StandingRow {
     id: Vec<u8>,
     max_attempts: u32,
     prefer_worker: Option<Vec<u8>>,
+    prefer_until: Option<i64>,
+    open_questions: u32,
     #[sqlx(flatten)]
     columns: StateColumns,
 }
@@ -49,12 +54,13 @@ pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<Ta
             max_infrastructure_failures: tx.rules.max_infrastructure_failures,
             backoff: tx.rules.backoff,
         };
-        let standing =
-            Standing { state: row.columns.read()?, tally: row.columns.tally(), policy, open_questions: 0 };
+        let (state, tally) = (row.columns.read()?, row.columns.tally());
+        let standing = Standing { state, tally, policy, open_questions: row.open_questions };
         let id = row.columns.attempt_id.as_deref().map(rows::attempt_id).transpose()?;
         let attempt = id.zip(row.columns.attempt_state()?);
         let prefer_worker = row.prefer_worker.as_deref().map(rows::worker_id).transpose()?;
-        loaded.insert(task, Loaded { task, standing, prefer_worker, attempt });
+        let prefer_until = row.prefer_until.map(Timestamp::from_millis);
+        loaded.insert(task, Loaded { task, standing, prefer_worker, prefer_until, attempt });
     }
     Ok(loaded)
 }
@@ -176,6 +182,7 @@ async fn write_set(tx: &mut Tx<'_>, moves: Vec<Move>) -> Result<Vec<Applied>, St
     }
     run(tx, statements::MOVE_TASKS, &tasks).await?;
     append(tx, &events).await?;
+    questions::withdraw(tx, &moves).await?;
     Ok(moves.into_iter().map(Move::applied).collect())
 }
 
@@ -340,13 +347,7 @@ impl TaskMoved {
             TaskState::Cancelled { because } => Some(to_json(because)),
             _ => None,
         };
-        let kept = one.preference();
-        let prefer_worker = match state {
-            TaskState::Parked { .. } | TaskState::Waiting => {
-                affinity::preferred(&one.from.standing, &one.event)
-            }
-            _ => kept.map(|kept| kept.worker),
-        };
+        let (prefer_worker, prefer_until) = one.kept();
         Self {
             at: one.at,
             id: one.from.task,
@@ -364,7 +365,7 @@ impl TaskMoved {
             infrastructure_failures: tally.infrastructure_failures,
             usage_limits: tally.usage_limits,
             prefer_worker,
-            prefer_until: kept.map(|kept| kept.until),
+            prefer_until,
             because_due: one.because_due,
         }
     }
@@ -407,12 +408,42 @@ impl EventAdded {
 }
 
 impl Move {
-    /// A task that wakes is kept for the worker where its work is. Nothing else that befalls a task
-    /// leaves it kept: whoever declines it, or lets its offer lapse, has had its turn.
+    /// The worker that a task's row names from now on, and until when it is kept for that one.
+    fn kept(&self) -> (Option<WorkerId>, Option<Timestamp>) {
+        let Loaded { standing, prefer_worker, prefer_until, .. } = &self.from;
+        match &self.decision.state {
+            // Such as a question of several that is answered: nothing has come of it yet.
+            same if *same == standing.state => (*prefer_worker, *prefer_until),
+            TaskState::Parked { .. } | TaskState::Waiting => {
+                (affinity::preferred(standing, &self.event), None)
+            }
+            _ => match self.preference() {
+                Some(Preference { worker, until }) => (Some(worker), Some(until)),
+                None => (None, None),
+            },
+        }
+    }
+
+    /// A task that wakes, or whose agent has its answer, is kept for the worker where its work is. Nothing
+    /// else that befalls a task leaves it kept: whoever declines it, or lets its offer lapse, has had its turn.
     fn preference(&self) -> Option<Preference> {
-        let woken = matches!(self.event, Event::Woken);
-        let worker = self.from.prefer_worker.filter(|_| woken)?;
-        Some(Preference { worker, until: self.at.after(affinity::KEPT_FOR) })
+        if self.decision.state != TaskState::Queued || self.from.standing.state == TaskState::Queued {
+            return None;
+        }
+        let worker = match &self.event {
+            Event::Woken | Event::Answered { .. } => self.from.prefer_worker,
+            Event::Ended { outcome: Outcome::Asked, .. } => {
+                affinity::preferred(&self.from.standing, &self.event)
+            }
+            _ => None,
+        };
+        Some(Preference { worker: worker?, until: self.at.after(affinity::KEPT_FOR) })
+    }
+
+    /// The task that ended by it and leaves questions, if one does, and when.
+    pub(super) fn leaves_questions(&self) -> Option<(TaskId, Timestamp)> {
+        let ended = self.decision.state.is_terminal() && self.from.standing.open_questions > 0;
+        ended.then_some((self.from.task, self.at))
     }
 
     fn applied(self) -> Applied {

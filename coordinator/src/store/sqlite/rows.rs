@@ -8,6 +8,7 @@ use factory_domain::{
 };
 use serde::de::DeserializeOwned;
 
+use super::questions;
 use crate::store::{AttemptEntry, FeedEvent, StoreError, TaskEntry};
 
 pub(super) fn corrupt(what: impl std::fmt::Display) -> StoreError {
@@ -150,6 +151,7 @@ pub(super) struct TaskRow {
     ended_at: Option<i64>,
     retry_of: Option<Vec<u8>>,
     retried_as: Option<Vec<u8>>,
+    open_questions: u32,
     report: Option<String>,
 }
 
@@ -174,6 +176,7 @@ impl TaskRow {
             ended_at: self.ended_at.map(Timestamp::from_millis),
             retry_of: self.retry_of.as_deref().map(task_id).transpose()?,
             retried_as: self.retried_as.as_deref().map(task_id).transpose()?,
+            open_questions: self.open_questions,
             report: report(self.report.as_deref())?,
         })
     }
@@ -243,6 +246,7 @@ pub(super) struct EventRow {
     worker_name: Option<String>,
     continues: Option<String>,
     continues_number: Option<u32>,
+    question: Option<String>,
 }
 
 impl EventRow {
@@ -251,6 +255,8 @@ impl EventRow {
         let state: TaskState = from_json(&self.state, "state")?;
         let continues = continues(self.continues.as_deref())?.zip(self.continues_number);
         let continues = continues.map(|(continues, from)| continues.conversation.with_attempt(from));
+        let question = self.question.as_deref().zip(event.as_ref());
+        let question = question.map(|(json, event)| questions::told(json, event)).transpose()?;
         Ok(FeedEvent {
             cursor: unsigned(self.cursor)?,
             at: Timestamp::from_millis(self.at),
@@ -259,7 +265,7 @@ impl EventRow {
             attempt: self.attempt_id.as_deref().map(attempt_id).transpose()?,
             attempt_number: self.attempt_number,
             kind: self.kind,
-            detail: continues.or_else(|| detail(&event?, &state)),
+            detail: continues.or(question).or_else(|| detail(&event?, &state)),
             state,
             worker_name: self.worker_name,
         })

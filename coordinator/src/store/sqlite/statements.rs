@@ -18,6 +18,7 @@ macro_rules! statements {
 
 pub(super) mod dependencies;
 pub(super) mod memory;
+pub(super) mod questions;
 
 /// What [`super::rows::TaskRow`] reads, prompt excepted.
 macro_rules! task_columns {
@@ -26,6 +27,7 @@ macro_rules! task_columns {
          t.cancelled_because, t.attempts, t.agent_failures, t.infrastructure_failures, t.usage_limits,
          t.prefer_worker, t.prefer_until, t.submitted_at, t.updated_at, t.ended_at, t.retry_of,
          (SELECT r.id FROM tasks r WHERE r.retry_of = t.id ORDER BY r.number DESC LIMIT 1) AS retried_as,
+         (SELECT count(*) FROM questions q WHERE q.task_id = t.id AND q.state = 'open') AS open_questions,
          a.worker_id, a.state AS attempt_state, a.unreachable_since, a.report, w.name AS worker_name"
     };
 }
@@ -59,7 +61,11 @@ macro_rules! event_columns {
          w.name AS worker_name,
          CASE e.kind WHEN 'offered' THEN a.continues END AS continues,
          CASE e.kind WHEN 'offered' THEN (SELECT f.number FROM attempts f
-             WHERE f.id = unhex(a.continues ->> '$.from', '-')) END AS continues_number
+             WHERE f.id = unhex(a.continues ->> '$.from', '-')) END AS continues_number,
+         CASE WHEN e.kind IN ('asked', 'answered') THEN (
+             SELECT json_object('number', q.number, 'text', q.text, 'options', json(q.options), 'answer', q.answer,
+                                'by', q.answered_by)
+             FROM questions q WHERE q.id = unhex(e.event ->> '$.question', '-')) END AS question
          FROM events e
          JOIN tasks t ON t.id = e.task_id
          LEFT JOIN attempts a ON a.id = e.attempt_id
@@ -120,7 +126,8 @@ statements! {
     STANDINGS =
         "SELECT t.id, t.number, t.spec ->> '$.max_attempts' AS max_attempts, t.state, t.attempt_id, t.wake_at,
                 t.parked_because, t.failure, t.cancelled_because, t.attempts, t.agent_failures, t.infrastructure_failures,
-                t.usage_limits, t.prefer_worker,
+                t.usage_limits, t.prefer_worker, t.prefer_until,
+                (SELECT count(*) FROM questions q WHERE q.task_id = t.id AND q.state = 'open') AS open_questions,
                 a.worker_id, a.state AS attempt_state, a.unreachable_since
          FROM json_each(?1) AS wanted
          CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
@@ -219,7 +226,10 @@ statements! {
              SELECT min(deadline_at) AS due FROM attempts
              WHERE state IN ('offered', 'accepted', 'running', 'unreachable')
              UNION ALL
-             SELECT min(wake_at) FROM tasks INDEXED BY tasks_parked WHERE state = 'parked')";
+             SELECT min(wake_at) FROM tasks INDEXED BY tasks_parked WHERE state = 'parked'
+             UNION ALL
+             SELECT min(deadline_at) FROM questions INDEXED BY questions_due
+             WHERE state = 'open' AND deadline_at IS NOT NULL)";
 
     // Workers, artifacts and checkpoints.
     ENTER_WORKER =
@@ -357,7 +367,7 @@ mod tests {
     async fn each_statement_fits_the_schema() {
         let root = tempfile::tempdir().expect("a directory");
         let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
-        for (name, sql) in [ALL, dependencies::ALL, memory::ALL].concat() {
+        for (name, sql) in [ALL, dependencies::ALL, memory::ALL, questions::ALL].concat() {
             if let Err(error) = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await {
                 panic!("{name}: {error}");
             }
@@ -377,6 +387,13 @@ mod tests {
             (DUE_PARKED, "tasks_parked"),
             (NEXT_DUE, "attempts_due"),
             (NEXT_DUE, "tasks_parked"),
+            (NEXT_DUE, "questions_due"),
+            (STANDINGS, "questions_by_task"),
+            (questions::DUE_QUESTIONS, "questions_due"),
+            (questions::WITHDRAW_QUESTIONS, "questions_by_task"),
+            (questions::OPEN_QUESTIONS_OF, "questions_by_task"),
+            (questions::ALL_QUESTIONS_OF, "questions_by_task"),
+            (questions::OPEN_QUESTIONS, "questions_open"),
             (WORKERS, "attempts_busy"),
             (HELD_BY, "attempts_busy"),
             (LIVE_COUNT, "tasks_by_state"),
