@@ -45,8 +45,8 @@ async fn push(worktree: &Worktree, tip: &str) -> Result<(), GitError> {
     worktree.git_in_repository().run(call).await.map(drop)
 }
 
-/// A bundle names refs, not commits: the task's branch is moved to the tip, and bundled from the base.
-/// `git fetch commits.bundle BRANCH` in any clone that has the base brings it back.
+/// A bundle names refs, not commits: the task's branch is moved to the tip, and bundled from what
+/// the origin has. `git fetch commits.bundle BRANCH` in any up-to-date clone brings it back.
 async fn bundle(worktree: &Worktree, tip: &str, out_dir: &Path) -> Result<PathBuf, GitError> {
     let git = worktree.git_in_repository();
     let branch = format!("refs/heads/{}", worktree.branch);
@@ -55,7 +55,7 @@ async fn bundle(worktree: &Worktree, tip: &str, out_dir: &Path) -> Result<PathBu
     let call = Call::new(["bundle", "create", "--quiet"])
         .arg(&file)
         .arg(&branch)
-        .arg(format!("^{}", worktree.base_commit));
+        .args(worktree.in_origin().iter().map(|commit| format!("^{commit}")));
     git.run(call).await?;
     Ok(file)
 }

@@ -30,20 +30,10 @@ impl Work {
     pub(super) async fn fetch_checkpoint(&self, from: AttemptId) -> Result<Option<Fetched>, Trouble> {
         let directory = self.spool.path().join("fetched");
         tokio::fs::create_dir_all(&directory).await?;
-        let mut pauses = pauses();
-        let asking = async {
-            loop {
-                let trouble = match self.fetch_into(&directory, from).await {
-                    Err(Trouble::Answer(status)) if status.code() == Code::NotFound => return Ok(None),
-                    Err(trouble) if is_passing(&trouble) => trouble,
-                    fetched => return fetched.map(Some),
-                };
-                tracing::warn!(error = %trouble.full(), "a checkpoint cannot be fetched; trying again");
-                tokio::time::sleep(pauses.next().unwrap_or_default()).await;
-            }
-        };
-        let in_vain = || Status::deadline_exceeded("the coordinator did not answer in time");
-        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(in_vain().into()))
+        match patiently(|| self.fetch_into(&directory, from)).await {
+            Err(Trouble::Answer(status)) if status.code() == Code::NotFound => Ok(None),
+            fetched => fetched.map(Some),
+        }
     }
 
     async fn fetch_into(&self, directory: &Path, from: AttemptId) -> Result<Fetched, Trouble> {
@@ -79,6 +69,25 @@ impl Work {
             checkpoint,
         })
     }
+}
+
+/// Fetches again while that can help and the coordinator may still come back.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, Trouble>>>(
+    mut fetch: impl FnMut() -> F,
+) -> Result<T, Trouble> {
+    let mut pauses = pauses();
+    let asking = async {
+        loop {
+            let trouble = match fetch().await {
+                Err(trouble) if is_passing(&trouble) => trouble,
+                fetched => return fetched,
+            };
+            tracing::warn!(error = %trouble.full(), "what another attempt left cannot be fetched; trying again");
+            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+        }
+    };
+    let in_vain = || Status::deadline_exceeded("the coordinator did not answer in time");
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(in_vain().into()))
 }
 
 /// Whether asking again can help.

@@ -13,6 +13,7 @@ mod prepare;
 mod resume;
 mod run;
 mod save;
+mod upstreams;
 
 pub use course::Order;
 pub use machine::{Cause, Phase};

@@ -15,7 +15,7 @@ use super::now;
 use super::run::{Work, worker_error};
 use crate::agent_host::Shared;
 use crate::environment::ATTEMPT_MARKER;
-use crate::repo::Request;
+use crate::repo::{Merge, Request};
 use crate::shim::{self, ShimError};
 use crate::{setup, workspace};
 
@@ -46,9 +46,14 @@ impl Work {
         self.progress(Progress::Preparing).await.map_err(worker_error)?;
         let journal = self.journal().await.map_err(worker_error)?;
         let place = match self.continues() {
-            Some(from) => self.go_on(from, &journal, token).await?,
+            Some(from) => {
+                let mut place = self.go_on(from, &journal, token).await?;
+                self.take_over(&mut place).await?;
+                place
+            }
             None => self.make_workspace(&journal, token).await?,
         };
+        self.tell_of_conflict(&place);
         // On disk before the script runs, so that whatever ends it, the worktree is known and goes.
         self.progress(Progress::Prepared { place: place.clone() }).await.map_err(worker_error)?;
         let past = self.assignment.past.as_ref();
@@ -82,11 +87,13 @@ impl Work {
             .clone()
             .unwrap_or_else(|| BranchName::for_attempt(&self.assignment.attempt.short(), &spec.title));
         let workspace = self.workspace_path();
+        let upstreams = self.incoming(token).await?;
         let request = Request {
             source,
             base: spec.base.as_ref(),
             attempt: self.assignment.attempt,
             branch: &branch,
+            merge: Merge { upstreams: &upstreams, on_conflict: spec.on_conflict },
             workspace: &workspace,
             token,
         };

@@ -17,7 +17,9 @@ use crate::worktree::{Fate, Worktree};
 impl Work {
     /// Reads what the agent did into files of the spool. What cannot be saved stays where it is.
     pub async fn save(&mut self, outcome: &Outcome) -> Input {
-        let succeeded = *outcome == Outcome::Succeeded;
+        // Before anything is committed for the report.
+        let unmerged = if *outcome == Outcome::Succeeded { self.left_unmerged().await } else { None };
+        let succeeded = *outcome == Outcome::Succeeded && unmerged.is_none();
         if !succeeded {
             // Before anything is committed for the report: whoever goes on finds things as they were.
             self.last_checkpoint().await;
@@ -27,7 +29,7 @@ impl Work {
             Some(Place::Directory { path }) => self.save_files(&path).await,
             None => Ok(()),
         };
-        Input::Saved { failed: self.keep_if_failed(saved).await }
+        Input::Saved { failed: self.keep_if_failed(saved).await.or(unmerged) }
     }
 
     async fn save_commits(&mut self, worktree: &Worktree, succeeded: bool) -> Result<(), String> {

@@ -68,7 +68,7 @@ impl DirectorySnapshots {
             return Ok(None);
         }
         set_ref(&self.repository(), &self.git_dir(), &self.name(), &snapshot.commit).await?;
-        bundle(&self.repository(), &self.name(), snapshot, &self.out).await.map(Some)
+        bundle(&self.repository(), &self.name(), &[], &self.out).await.map(Some)
     }
 
     /// Fills the directory, which is empty, from a bundle of another attempt's. After an error it is

@@ -36,10 +36,12 @@ pub async fn restore(
     let (Some(base), Some(tip)) = (&snapshot.base, &snapshot.tip) else {
         return Err(RestoreError::Broken { said: "it is not of a repository".to_owned() });
     };
+    let unpacked = unpack(&repository, bundle, snapshot, &worktree.checkpoint_ref()).await;
+    // A base that the factory merged comes with the bundle; any other must be here for it to be read.
     if repository.commit_of(base).await?.is_none() {
         return Err(RestoreError::BaseMissing { base: base.clone() });
     }
-    unpack(&repository, bundle, snapshot, &worktree.checkpoint_ref()).await?;
+    unpacked?;
 
     let git = worktree.git().env(ATTEMPT_MARKER, attempt.to_string());
     let before = git.run(Call::new(["rev-parse", "HEAD"])).await?.line();

@@ -7,7 +7,7 @@ use super::gather::{Bounds, Gather};
 use super::{LeftOut, Snapshot, Taken};
 use crate::blocking;
 use crate::git::{Call, Git, GitError};
-use crate::worktree::{FACTORY_EMAIL, FACTORY_NAME, Worktree};
+use crate::worktree::{Worktree, as_factory};
 
 pub(super) const REFS: &str = "refs/factory/checkpoints";
 const BUNDLE_NAME: &str = "work.bundle";
@@ -75,7 +75,7 @@ impl Worktree {
         }
         let name = self.checkpoint_ref();
         set_ref(&repository, self.repository(), &name, &snapshot.commit).await?;
-        bundle(&repository, &name, snapshot, out).await.map(Some)
+        bundle(&repository, &name, self.in_origin(), out).await.map(Some)
     }
 
     /// The tip, also of an agent that left neither `HEAD` nor its branch.
@@ -97,16 +97,10 @@ pub(super) async fn tree_of(git: &Git, commit: &str) -> Result<Option<String>, G
 }
 
 pub(super) async fn commit(git: &Git, tree: &str, parent: Option<&str>) -> Result<String, GitError> {
-    let git = git
-        .clone()
-        .env("GIT_AUTHOR_NAME", FACTORY_NAME)
-        .env("GIT_AUTHOR_EMAIL", FACTORY_EMAIL)
-        .env("GIT_COMMITTER_NAME", FACTORY_NAME)
-        .env("GIT_COMMITTER_EMAIL", FACTORY_EMAIL);
     let call = Call::new(["commit-tree", "--no-gpg-sign"])
         .args(parent.iter().flat_map(|parent| ["-p", parent]))
         .args(["-m", "Checkpoint", tree]);
-    git.run(call).await.map(|answer| answer.line())
+    as_factory(git).run(call).await.map(|answer| answer.line())
 }
 
 /// Sets a ref that only the attempt's own snapshots write.
@@ -125,19 +119,15 @@ pub(super) async fn unlock(file: &Path) -> io::Result<()> {
     .await
 }
 
-/// Packs a ref, which stands at the snapshot: agents reach it, so it is set right before this.
-pub(super) async fn bundle(
-    git: &Git,
-    name: &str,
-    snapshot: &Snapshot,
-    out: &Path,
-) -> Result<PathBuf, GitError> {
+/// Packs a ref, which stands at the snapshot: agents reach it, so it is set right before this. What
+/// `known` leads to is left out.
+pub(super) async fn bundle(git: &Git, name: &str, known: &[String], out: &Path) -> Result<PathBuf, GitError> {
     let file = out.join(BUNDLE_NAME);
     unlock(&file).await.map_err(GitError::io("bundle"))?;
     let call = Call::new(["bundle", "create", "--quiet"])
         .arg(&file)
         .arg(name)
-        .args(snapshot.base.iter().map(|base| format!("^{base}")));
+        .args(known.iter().map(|commit| format!("^{commit}")));
     git.run(call).await?;
     Ok(file)
 }

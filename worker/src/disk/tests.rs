@@ -16,7 +16,7 @@ use crate::attempt::assignment::{Assignment, Place, Progress};
 use crate::checkpoint::Bounds;
 use crate::git::Git;
 use crate::kept::Why;
-use crate::repo::{Cache, Request};
+use crate::repo::{Cache, Merge, Request};
 use crate::spool::SpoolDir;
 use crate::worktree::Worktree;
 
@@ -82,6 +82,7 @@ impl Host {
             base: None,
             attempt,
             branch: &BranchName::parse(format!("factory/{attempt}")).expect("a branch"),
+            merge: Merge::default(),
             workspace: &self.layout.workspaces.join(attempt.to_string()),
             token: &CancellationToken::new(),
         };

@@ -1,4 +1,4 @@
-//! The real `git` (2.36 or newer), run with an environment and a configuration of the factory's making.
+//! The real `git` (2.38 or newer), run with an environment and a configuration of the factory's making.
 //!
 //! Arguments go as argv, never through a shell; values that come from people stand behind `--`, or are
 //! names that the domain has already refused to begin with `-`. No hook, no file-system monitor and no
@@ -191,12 +191,19 @@ impl Git {
 
     /// Runs a command that answers with its exit code: `true` for 0, `false` for 1.
     pub async fn ask(&self, call: Call) -> Result<bool, GitError> {
+        self.answer(call).await.map(|(yes, _)| yes)
+    }
+
+    /// The same, with what it printed either way.
+    pub async fn answer(&self, call: Call) -> Result<(bool, Output), GitError> {
         let name = call.name();
-        let ended = self.supervise(call, &mut Vec::new(), MAX_STDOUT).await?;
-        if ended.code == Some(1) {
-            return Ok(false);
+        let mut stdout = Vec::new();
+        let ended = self.supervise(call, &mut stdout, MAX_STDOUT).await?;
+        let yes = ended.code != Some(1);
+        if yes {
+            ended.check(name)?;
         }
-        ended.check(name).map(|()| true)
+        Ok((yes, Output { stdout }))
     }
 
     /// The full id of the commit that a ref or an id leads to, if it leads to one.

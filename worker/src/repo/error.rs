@@ -36,6 +36,10 @@ pub enum RepoError {
         "{repo} belongs to another user of this host, and git refuses to read it. To trust it, run as the worker's user: git config --global --add safe.directory {repo}"
     )]
     ForeignOwner { repo: String },
+    #[error("{branch}, which the task starts from, cannot be had: commit {commit} is not in {repo} ({said})")]
+    UpstreamMissing { repo: String, branch: String, commit: String, said: String },
+    #[error("{branch} and {with} do not merge in {repo}. In conflict: {}", files.join(", "))]
+    MergeConflict { repo: String, branch: String, with: String, files: Vec<String> },
     #[error("making a worktree of {repo} was cancelled")]
     Cancelled { repo: String },
     #[error("{} could not be used: {cause}", path.display())]
@@ -66,6 +70,7 @@ impl RepoError {
     const fn reason(&self) -> FailureReason {
         match self {
             Self::BaseNotFound { .. } => FailureReason::BaseNotFound,
+            Self::MergeConflict { .. } => FailureReason::MergeConflict,
             // What no worker and no later time will change.
             Self::Empty { .. } | Self::NoDefaultBranch { .. } | Self::BranchWithoutBase { .. } => {
                 FailureReason::Rejected
@@ -74,6 +79,7 @@ impl RepoError {
             | Self::NotARepository { .. }
             | Self::Unreachable { .. }
             | Self::AuthenticationFailed { .. }
+            | Self::UpstreamMissing { .. }
             | Self::ForeignOwner { .. } => FailureReason::RepositoryUnavailable,
             Self::BranchInUse { .. } | Self::Cancelled { .. } | Self::Disk { .. } | Self::Git { .. } => {
                 FailureReason::WorkerError

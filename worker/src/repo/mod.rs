@@ -10,6 +10,7 @@ mod discard;
 mod error;
 mod include;
 pub(crate) mod lock;
+mod merge;
 mod registry;
 mod sync;
 mod upkeep;
@@ -24,6 +25,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use error::RepoError;
+pub use merge::{Incoming, Merge};
+pub(crate) use merge::{REFS as UPSTREAM_REFS, without_users_settings};
 
 use crate::environment::ATTEMPT_MARKER;
 use crate::git::{Call, Git};
@@ -42,6 +45,8 @@ pub struct Request<'a> {
     pub attempt: AttemptId,
     /// Made at the base, or gone on from where the remote has it already.
     pub branch: &'a BranchName,
+    /// The work of other tasks that is merged into the base.
+    pub merge: Merge<'a>,
     /// Where the worktree goes: a path that does not exist yet, or an empty directory.
     pub workspace: &'a Path,
     /// Ends the work when cancelled.
@@ -119,7 +124,8 @@ impl Cache {
         Ok(())
     }
 
-    /// Everything that touches the shared clone: fetch, find the start, add the (still empty) worktree.
+    /// Everything that touches the shared clone: fetch, find the start, merge into it what the task waited
+    /// for, add the (still empty) worktree.
     async fn register(
         &self,
         repository: &Repository,
@@ -139,11 +145,13 @@ impl Cache {
             let tip = tip.get(..12).unwrap_or(tip);
             note(format!("branch {} is already in {label}; going on from {tip}", request.branch));
         }
-        registry::add(label, request, start.commit(), &git.in_repository(&repository.path)).await?;
+        let merged = merge::merge(repository, start.commit(), request, git, note).await?;
+        registry::add(label, request, &merged.commit, &git.in_repository(&repository.path)).await?;
         // Not the request's git: the worktree outlives the token.
-        let worktree = Worktree::at(request, &repository.path, start.commit().to_owned(), self.git.clone())
+        let mut worktree = Worktree::at(request, &repository.path, merged.commit, self.git.clone())
             .await
             .map_err(|cause| RepoError::Disk { path: request.workspace.to_owned(), cause })?;
+        worktree.lineage = merged.lineage;
         Ok(Made { worktree, identity_missing: synced.identity_missing })
     }
 
@@ -206,6 +214,7 @@ impl Made {
             worktree.git().until(request.token).env(ATTEMPT_MARKER, request.attempt.to_string());
         let checked_out = git_of_attempt.run(checkout).await;
         checked_out.map_err(|error| RepoError::from_git(label, error))?;
+        worktree.begin_merge(true).await.map_err(|error| RepoError::from_git(label, error))?;
         if let RepoSource::Path(path) = request.source {
             worktree.included = include::copy(git, Path::new(path), &worktree.path, note).await?;
         }

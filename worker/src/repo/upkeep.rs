@@ -11,9 +11,9 @@ use std::path::Path;
 use factory_domain::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::Cache;
 use super::discard::Registration;
 use super::lock::RepositoryLock;
+use super::{Cache, UPSTREAM_REFS};
 use crate::disk::Owned;
 use crate::git::{self, Call, Git, GitError};
 use crate::workspace;
@@ -66,8 +66,11 @@ impl Cache {
             }
         }
         let mut needed = !registered.is_empty();
-        let listing = Call::new(["for-each-ref", "--format=%(refname)", "refs/heads"])
-            .args(["refs/factory/checkpoints", "refs/factory/incoming"]);
+        let listing = Call::new(["for-each-ref", "--format=%(refname)", "refs/heads"]).args([
+            "refs/factory/checkpoints",
+            "refs/factory/incoming",
+            UPSTREAM_REFS,
+        ]);
         for name in git.run(listing).await?.line().lines() {
             match Ref::read(name, owned, &registered) {
                 Ref::InUse => needed = true,
@@ -155,7 +158,7 @@ impl Cache {
 enum Ref {
     /// An attempt has it, or an agent may be using it.
     InUse,
-    /// Only needed while a snapshot is brought in.
+    /// Only needed while a snapshot is brought in, or a worktree made of it is there.
     Passing,
     /// Of no attempt known here.
     Left,
@@ -164,7 +167,9 @@ enum Ref {
 impl Ref {
     fn read(name: &str, owned: &Owned, registered: &[Registration]) -> Self {
         let attempt = |rest: &str| rest.split('/').next().is_some_and(|name| owned.has_workspace_named(name));
-        if let Some(rest) = name.strip_prefix("refs/factory/incoming/") {
+        let passing = ["refs/factory/incoming", UPSTREAM_REFS].into_iter();
+        let mut passing = passing.filter_map(|refs| name.strip_prefix(refs)?.strip_prefix('/'));
+        if let Some(rest) = passing.next() {
             return if attempt(rest) { Self::InUse } else { Self::Passing };
         }
         if let Some(rest) = name.strip_prefix("refs/factory/checkpoints/") {

@@ -65,11 +65,12 @@ impl Worktree {
         self.path.is_dir() && self.git_dir.is_dir()
     }
 
-    /// The commits the tip has and the base has not.
+    /// The commits the tip has, and neither the base nor a task has that it starts from.
     pub(crate) async fn commits(&self, tip: &str) -> Result<Vec<Commit>, GitError> {
         let call = Call::new(["rev-list", "--no-commit-header", "--format=%H%x00%s"])
             .arg(format!("--max-count={}", Report::MAX_COMMITS))
             .arg(format!("{}..{tip}", self.base_commit))
+            .args(self.lineage.upstreams.iter().map(|commit| format!("^{commit}")))
             .arg("--");
         let listing = self.git_in_repository().run(call).await?.stdout;
         // A subject is one line by git's own definition of it.

@@ -6,6 +6,7 @@
 
 mod changes;
 mod leftovers;
+mod lineage;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,15 +16,25 @@ use serde::{Deserialize, Serialize};
 
 pub use changes::{MAX_PATCH, Work};
 pub use leftovers::{Fate, Found};
+pub use lineage::{Conflict, Lineage};
 
 use crate::git::{Call, Git, GitError};
-use crate::repo::Request;
 use crate::repo::lock::RepositoryLock;
+use crate::repo::{Request, UPSTREAM_REFS};
 use crate::workspace;
 
 /// Who commits where nobody else is named.
 pub const FACTORY_NAME: &str = "Factory";
 pub const FACTORY_EMAIL: &str = "factory@localhost";
+
+/// Lets git commit as the factory.
+pub(crate) fn as_factory(git: &Git) -> Git {
+    git.clone()
+        .env("GIT_AUTHOR_NAME", FACTORY_NAME)
+        .env("GIT_AUTHOR_EMAIL", FACTORY_EMAIL)
+        .env("GIT_COMMITTER_NAME", FACTORY_NAME)
+        .env("GIT_COMMITTER_EMAIL", FACTORY_EMAIL)
+}
 
 /// Plain data: kept with the attempt, it means the same after the worker's restart.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +45,9 @@ pub struct Worktree {
     /// Full id of the commit the branch started from.
     pub base_commit: String,
     pub source: RepoSource,
+    /// The work of other tasks that is in the base, or is to be merged.
+    #[serde(default)]
+    pub lineage: Lineage,
     /// Files copied in by `.worktreeinclude`, relative; never committed by the factory.
     pub included: Vec<PathBuf>,
     /// The bare clone.
@@ -61,6 +75,7 @@ impl Worktree {
             branch: request.branch.clone(),
             base_commit,
             source: request.source.clone(),
+            lineage: Lineage::default(),
             included: Vec::new(),
             repository: repository.to_owned(),
             git_dir,
@@ -126,8 +141,23 @@ impl Worktree {
         }
     }
 
-    /// Removes the directory, its registration, the branch in the clone and the hidden ref of its
-    /// snapshots. The work must be saved before. Doing it again changes nothing.
+    /// Removes the refs that keep the commits it started from.
+    async fn let_upstreams_go(&self) -> Result<(), GitError> {
+        if self.lineage.upstreams.is_empty() {
+            return Ok(());
+        }
+        let repository = self.git_in_repository();
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let listing = Call::new(["for-each-ref", "--format=delete %(refname)"]);
+        let listing = repository.run(listing.arg(format!("{UPSTREAM_REFS}/{name}/"))).await?.stdout;
+        if listing.is_empty() {
+            return Ok(());
+        }
+        repository.run(Call::new(["update-ref", "--stdin"]).stdin(listing)).await.map(drop)
+    }
+
+    /// Removes the directory, its registration, the branch in the clone and the hidden refs of its
+    /// snapshots and of what it started from. The work must be saved before. Doing it again changes nothing.
     pub async fn remove(&self) -> Result<(), GitError> {
         let io = || GitError::io("worktree remove");
         let (path, git_dir) = (self.path.clone(), self.git_dir.clone());
@@ -142,6 +172,6 @@ impl Worktree {
         for name in [self.branch_ref(), self.checkpoint_ref()] {
             self.git_in_repository().run(Call::new(["update-ref", "-d", &name])).await?;
         }
-        Ok(())
+        self.let_upstreams_go().await
     }
 }

@@ -1,7 +1,7 @@
 //! Making worktrees.
 
 use factory_domain::{AttemptId, BranchName, RevisionName};
-use factory_worker::repo::{RepoError, Request};
+use factory_worker::repo::{Merge, RepoError, Request};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -244,6 +244,7 @@ async fn a_checkout_cancelled_as_it_is_registered_leaves_nothing() {
         base: None,
         attempt,
         branch: &branch,
+        merge: Merge::default(),
         workspace: &workspace,
         token: &token,
     };

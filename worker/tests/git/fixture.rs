@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use factory_domain::{AttemptId, BranchName, RepoSource, RevisionName};
 use factory_worker::git::Git;
-use factory_worker::repo::{Cache, RepoError, Request};
+use factory_worker::repo::{Cache, Merge, RepoError, Request};
 use factory_worker::worktree::Worktree;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -160,7 +160,8 @@ impl Fixture {
         let branch = BranchName::parse(branch).expect("a branch");
         let workspace = self.path("worker/workspaces").join(name);
         let attempt = AttemptId::from_uuid(Uuid::now_v7());
-        let request = Request { source, base, attempt, branch: &branch, workspace: &workspace, token };
+        let merge = Merge::default();
+        let request = Request { source, base, attempt, branch: &branch, merge, workspace: &workspace, token };
         let note = |text: String| self.notes.lock().expect("notes").push(text);
         self.cache.checkout(&request, &note).await
     }

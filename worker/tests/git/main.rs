@@ -9,3 +9,4 @@ mod include;
 mod leftovers;
 mod runner;
 mod setup;
+mod upstreams;
