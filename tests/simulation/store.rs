@@ -8,6 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use async_trait::async_trait;
+use factory_coordinator::store::board::{
+    BoardStore, HandoffEntry, HandoffFilter, HandoffName, MessageEntry, MessageFilter, MessageName,
+    NewHandoff, NewMessage,
+};
 use factory_coordinator::store::sqlite::{OpenError, SqliteStore};
 use factory_coordinator::store::{
     AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
@@ -35,6 +39,7 @@ pub struct TimelessStore {
     host: Handle,
     /// As the inner store's, but told on the simulation's thread.
     feed: watch::Sender<u64>,
+    board: watch::Sender<u64>,
 }
 
 impl TimelessStore {
@@ -44,14 +49,17 @@ impl TimelessStore {
             std::thread::scope(|scope| scope.spawn(|| host.block_on(SqliteStore::open(path, rules))).join());
         let inner = Arc::new(opened.expect("opening the database panicked")?);
         let feed = watch::Sender::new(*inner.feed().borrow());
-        Ok(Self { inner, host, feed })
+        let board = watch::Sender::new(*inner.board().borrow());
+        Ok(Self { inner, host, feed, board })
     }
 
     fn ask<T: Send + 'static>(&self, verb: impl Future<Output = T> + Send + 'static) -> T {
         let answer = outside(&self.host, verb);
-        // The store tells its feed before it answers.
-        let cursor = *self.inner.feed().borrow();
-        self.feed.send_if_modified(|last| std::mem::replace(last, cursor) != cursor);
+        // The store tells its heads before it answers.
+        for (told, head) in [(&self.feed, self.inner.feed()), (&self.board, self.inner.board())] {
+            let head = *head.borrow();
+            told.send_if_modified(|last| std::mem::replace(last, head) != head);
+        }
         answer
     }
 }
@@ -103,6 +111,24 @@ ask_outside! {
     answer(answer: NewAnswer, now: Timestamp) -> Result<Answered, AnswerError>;
     question(id: QuestionId) -> Result<Option<QuestionEntry>, StoreError>;
     questions(filter: QuestionFilter) -> Result<Vec<QuestionEntry>, StoreError>;
+}
+
+ask_outside! {
+    BoardStore:
+    post(message: NewMessage, now: Timestamp) -> Result<MessageEntry, StoreError>;
+    message(name: MessageName) -> Result<Option<MessageEntry>, StoreError>;
+    messages(filter: MessageFilter) -> Result<Vec<MessageEntry>, StoreError>;
+    thread(first: u64, limit: u32) -> Result<Vec<MessageEntry>, StoreError>;
+    unread(task: TaskId, limit: u32) -> Result<Vec<MessageEntry>, StoreError>;
+    note_read(task: TaskId, up_to: u64) -> Result<(), StoreError>;
+    hand_off(handoff: NewHandoff, now: Timestamp) -> Result<HandoffEntry, StoreError>;
+    handoff(name: HandoffName) -> Result<Option<HandoffEntry>, StoreError>;
+    handoffs(filter: HandoffFilter) -> Result<Vec<HandoffEntry>, StoreError>;
+    {
+        fn board(&self) -> watch::Receiver<u64> {
+            self.board.subscribe()
+        }
+    }
 }
 
 ask_outside! {

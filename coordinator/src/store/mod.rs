@@ -6,6 +6,7 @@
 //! say to one another, and the like, has a trait of its own each, which [`Store`]
 //! brings along. Rows and SQL stay behind; one conformance suite holds every store to it.
 
+pub mod board;
 mod entry;
 mod error;
 mod inbox;
@@ -21,6 +22,10 @@ use factory_domain::{
 };
 use tokio::sync::watch;
 
+pub use board::{
+    BoardStore, HandoffEntry, HandoffFilter, HandoffName, HandoffTo, MessageEntry, MessageFilter,
+    MessageLink, MessageName, MessageRange, NewHandoff, NewMessage, TaskName,
+};
 pub use entry::{
     AgentFound, ArtifactEntry, ArtifactKey, ArtifactKind, AttemptEntry, FeedEvent, HeldEntry, KeptArtifact,
     ListFilter, LogStanding, Pruned, PrunedItem, TaskEntry, WorkerEntry, WorkerRow,
@@ -56,7 +61,7 @@ impl Default for Rules {
 /// No method may be cancelled half-way by dropping its future: writes are handed
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
-pub trait Store: InboxStore + MemoryStore + QuestionStore + Send + Sync + 'static {
+pub trait Store: InboxStore + BoardStore + MemoryStore + QuestionStore + Send + Sync + 'static {
     /// Accepts all of `tasks` or none, and gives each its number. A key used before
     /// for the same spec, in an earlier call or in this one, finds that first task.
     async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod bench;
+mod board;
 mod checkpoint;
 mod continuation;
 mod dependency;
@@ -131,6 +132,15 @@ holds_over_sqlite! {
         the_same_is_not_kept_twice,
         a_task_that_ended_is_summed_up_once,
         vectors_find_what_words_do_not;
+    board:
+        a_message_is_told_once_to_those_it_is_for,
+        a_key_used_again_posts_once,
+        a_thread_is_told_in_order_and_its_agents_hear_of_replies,
+        messages_are_filtered_and_paged,
+        messages_are_searched_by_what_people_type,
+        an_agent_reads_what_is_for_it_and_no_more_than_once,
+        a_handoff_comes_to_a_task_or_a_role_once,
+        a_workflows_handoffs_are_listed_with_their_iterations;
     retention:
         only_what_ended_tasks_left_is_pruned,
         what_is_kept_is_read_in_pages_with_its_worth;

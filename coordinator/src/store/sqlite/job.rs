@@ -49,6 +49,8 @@ pub(super) struct Tx<'c> {
     pub rules: Rules,
     /// The feed's last cursor, as of this transaction.
     pub cursor: u64,
+    /// Number of the board's newest message, likewise.
+    pub message: u64,
 }
 
 /// Calls of one verb, its type hidden.

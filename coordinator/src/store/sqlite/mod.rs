@@ -6,16 +6,19 @@
 
 mod apply;
 mod artifact;
+mod board;
 mod checkpoint;
 mod claim;
 mod dependencies;
 mod error;
 mod fleet;
+mod handoff;
 mod inbox;
 mod job;
 mod lease;
 mod list;
 mod memory;
+mod messages;
 mod moves;
 mod open;
 mod placements;
@@ -23,6 +26,7 @@ mod questions;
 mod read;
 mod retention;
 mod rows;
+mod search;
 mod statements;
 mod submit;
 mod vectors;
@@ -43,7 +47,7 @@ use tokio_util::task::TaskTracker;
 use self::error::Failure;
 use self::job::{Calls, Job, Verb};
 pub use self::open::OpenError;
-use self::writer::Writer;
+use self::writer::{Heads, Writer};
 use super::{
     AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
     CheckpointError, Claim, Claimed, Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact,
@@ -60,6 +64,7 @@ pub struct SqliteStore {
     queue: mpsc::Sender<Box<dyn Job>>,
     readers: SqlitePool,
     feed: watch::Receiver<u64>,
+    messages: watch::Receiver<u64>,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -68,15 +73,15 @@ impl SqliteStore {
     /// Opens the database at `path`, or makes it, and brings it to this release's schema.
     pub async fn open(path: &Path, rules: Rules) -> Result<Self, OpenError> {
         let (connection, readers) = open::connect(path).await?;
-        let cursor = read::last_cursor(&readers)
-            .await
-            .map_err(|source| OpenError::Open { path: path.to_owned(), source })?;
-        let (publish, feed) = watch::channel(cursor);
+        let failed = |source| OpenError::Open { path: path.to_owned(), source };
+        let (events, feed) = watch::channel(read::last_cursor(&readers).await.map_err(failed)?);
+        let (posted, messages) = watch::channel(board::last(&readers).await.map_err(failed)?);
+        let heads = Heads { events, messages: posted };
         let (queue, waiting) = mpsc::channel(writer::QUEUE);
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(Writer::new(connection, rules, publish).serve(waiting, closing.clone()));
+        tasks.spawn(Writer::new(connection, rules, heads).serve(waiting, closing.clone()));
         tasks.close();
-        Ok(Self { path: path.into(), queue, readers, feed, closing, tasks })
+        Ok(Self { path: path.into(), queue, readers, feed, messages, closing, tasks })
     }
 
     /// Hands a verb to the writer and waits for its commit.

@@ -16,6 +16,7 @@ macro_rules! statements {
     };
 }
 
+pub(super) mod board;
 pub(super) mod dependencies;
 pub(super) mod memory;
 pub(super) mod questions;
@@ -367,7 +368,7 @@ mod tests {
     async fn each_statement_fits_the_schema() {
         let root = tempfile::tempdir().expect("a directory");
         let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
-        for (name, sql) in [ALL, dependencies::ALL, memory::ALL, questions::ALL].concat() {
+        for (name, sql) in [ALL, board::ALL, dependencies::ALL, memory::ALL, questions::ALL].concat() {
             if let Err(error) = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await {
                 panic!("{name}: {error}");
             }

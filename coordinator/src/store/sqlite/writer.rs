@@ -29,11 +29,39 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Bytes of write-ahead log past which something must be holding it back.
 const LARGE_WAL: u64 = 64 * 1024 * 1024;
 
+/// Where those who follow what is committed learn of it.
+pub(super) struct Heads {
+    /// The feed's last cursor.
+    pub events: watch::Sender<u64>,
+    /// Number of the board's newest message.
+    pub messages: watch::Sender<u64>,
+}
+
+/// What a group's transaction comes to, told once it is committed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reached {
+    cursor: u64,
+    message: u64,
+}
+
+impl Heads {
+    fn reached(&self) -> Reached {
+        Reached { cursor: *self.events.borrow(), message: *self.messages.borrow() }
+    }
+
+    fn tell(&self, reached: Reached) {
+        let tell =
+            |head: &watch::Sender<u64>, to| head.send_if_modified(|last| std::mem::replace(last, to) != to);
+        tell(&self.events, reached.cursor);
+        tell(&self.messages, reached.message);
+    }
+}
+
 pub(super) struct Writer {
     connection: SqliteConnection,
     placements: Placements,
     rules: Rules,
-    feed: watch::Sender<u64>,
+    heads: Heads,
     /// Something was committed since the last checkpoint.
     dirty: bool,
     /// The last commit found no room, which has been said.
@@ -44,12 +72,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection, rules: Rules, feed: watch::Sender<u64>) -> Self {
+    pub(super) fn new(connection: SqliteConnection, rules: Rules, heads: Heads) -> Self {
         Self {
             connection,
             placements: Placements::default(),
             rules,
-            feed,
+            heads,
             dirty: false,
             full: false,
             checkpointed: Instant::now(),
@@ -86,14 +114,14 @@ impl Writer {
         let mut group = gather(waiting);
         let committed = self.run_group(&mut group).await;
         match &committed {
-            Ok(cursor) => {
+            Ok(reached) => {
                 self.dirty = true;
                 // An empty commit needs no room, and says nothing of it.
-                if self.full && *cursor != *self.feed.borrow() {
+                if self.full && *reached != self.heads.reached() {
                     self.full = false;
                     tracing::info!("commits find room again");
                 }
-                self.feed.send_if_modified(|last| std::mem::replace(last, *cursor) != *cursor);
+                self.heads.tell(*reached);
             }
             Err(error) => {
                 let cause: &(dyn Error + Send + Sync + 'static) = error;
@@ -113,10 +141,9 @@ impl Writer {
         }
     }
 
-    /// Answers with the feed's last cursor.
-    async fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
-        let cursor = match self.run_as_sets(group).await {
-            Ok(cursor) => cursor,
+    async fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<Reached, StoreError> {
+        let reached = match self.run_as_sets(group).await {
+            Ok(reached) => reached,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn Error, "a write failed; each is tried by itself");
                 self.roll_back().await;
@@ -124,33 +151,33 @@ impl Writer {
             }
         };
         sqlx::query(statements::COMMIT).execute(&mut self.connection).await?;
-        Ok(cursor)
+        Ok(reached)
     }
 
     /// The way nearly every group goes: nothing fails, so nothing needs a savepoint.
-    async fn run_as_sets(&mut self, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
+    async fn run_as_sets(&mut self, group: &mut [Box<dyn Job>]) -> Result<Reached, StoreError> {
         let mut tx = self.begin().await?;
         for job in group {
             job.run_set(&mut tx).await?;
         }
-        Ok(tx.cursor)
+        Ok(Reached { cursor: tx.cursor, message: tx.message })
     }
 
-    async fn run_one_by_one(&mut self, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
+    async fn run_one_by_one(&mut self, group: &mut [Box<dyn Job>]) -> Result<Reached, StoreError> {
         let mut tx = self.begin().await?;
         for job in group {
             for call in 0..job.calls() {
                 run_in_savepoint(job.as_mut(), call, &mut tx).await?;
             }
         }
-        Ok(tx.cursor)
+        Ok(Reached { cursor: tx.cursor, message: tx.message })
     }
 
     async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
-        let cursor = *self.feed.borrow();
+        let Reached { cursor, message } = self.heads.reached();
         sqlx::query(statements::BEGIN).execute(&mut self.connection).await?;
         let Self { connection, placements, rules, .. } = self;
-        Ok(Tx { connection, placements, rules: *rules, cursor })
+        Ok(Tx { connection, placements, rules: *rules, cursor, message })
     }
 
     async fn roll_back(&mut self) {
@@ -206,10 +233,10 @@ fn gather(waiting: &mut Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
 
 /// `Err` means that the whole transaction is gone.
 async fn run_in_savepoint(job: &mut dyn Job, call: usize, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    let before = tx.cursor;
+    let before = (tx.cursor, tx.message);
     sqlx::query(statements::SAVEPOINT).execute(&mut *tx.connection).await?;
     if let Err(cause) = job.run_one(call, tx).await {
-        tx.cursor = before;
+        (tx.cursor, tx.message) = before;
         tx.placements.forget();
         let undone = sqlx::query(statements::ROLLBACK_TO_SAVEPOINT).execute(&mut *tx.connection).await;
         // On a full disk and the like SQLite gives up the transaction itself:
@@ -229,6 +256,11 @@ mod tests {
     use super::super::{job::Calls, open, read, submit::Submit};
     use super::*;
     use crate::store::{NewTask, SubmitError, Submitted};
+
+    fn heads() -> (Heads, watch::Receiver<u64>) {
+        let (events, feed) = watch::channel(0);
+        (Heads { events, messages: watch::Sender::new(0) }, feed)
+    }
 
     fn submit(prompt: String) -> Submit {
         let draft = SpecDraft { prompt, ..SpecDraft::default() };
@@ -260,8 +292,8 @@ mod tests {
             sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut connection).await.expect("counted");
         let bound = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 40));
         sqlx::query(bound).execute(&mut connection).await.expect("set");
-        let (publish, feed) = watch::channel(0);
-        let mut writer = Writer::new(connection, Rules::default(), publish);
+        let (heads, feed) = heads();
+        let mut writer = Writer::new(connection, Rules::default(), heads);
 
         let (small, first) = queued(submit("small".into()));
         let (large, second) = queued(submit("large".repeat(200_000)));
@@ -286,8 +318,8 @@ mod tests {
     async fn a_writer_that_is_never_idle_moves_the_log_all_the_same() {
         let root = tempfile::tempdir().expect("a directory");
         let (connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
-        let (publish, _feed) = watch::channel(0);
-        let mut writer = Writer::new(connection, Rules::default(), publish);
+        let (heads, _feed) = heads();
+        let mut writer = Writer::new(connection, Rules::default(), heads);
         let (one, _answer) = queued(submit("one".into()));
         writer.commit_group(&mut vec![one]).await;
         writer.checkpoint_if_overdue().await;
@@ -313,8 +345,8 @@ mod tests {
         .execute(&mut connection)
         .await
         .expect("made");
-        let (publish, feed) = watch::channel(0);
-        let mut writer = Writer::new(connection, Rules::default(), publish);
+        let (heads, feed) = heads();
+        let mut writer = Writer::new(connection, Rules::default(), heads);
 
         let (sound, first) = queued(submit("sound".into()));
         let (owing, second) = queued(submit("owe".into()));
