@@ -28,6 +28,10 @@ pub enum Error {
     Invalid(Vec<FieldViolation>),
     #[error("there is no task `{0}`")]
     NoSuchTask(String),
+    #[error("there is no message `{0}`")]
+    NoSuchMessage(String),
+    #[error("there is no handoff `{0}`")]
+    NoSuchHandoff(String),
     #[error("task {task} has no attempt {number}")]
     NoSuchAttempt { task: TaskId, number: u32 },
     #[error("no {what} is kept of task {task}")]

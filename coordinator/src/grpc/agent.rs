@@ -7,7 +7,8 @@ use factory_proto::v1;
 use factory_proto::v1::agent_service_server::AgentService;
 use tonic::{Request, Response, Status};
 
-use crate::app::{Acting, App, Error};
+use super::board;
+use crate::app::{Acting, App, Error, Reading};
 
 pub struct Agents(pub Arc<App>);
 
@@ -42,24 +43,38 @@ impl AgentService for Agents {
         &self,
         request: Request<v1::AgentPostMessageRequest>,
     ) -> Result<Response<v1::AgentPostMessageResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("PostMessage is not served yet"))
+        let v1::AgentPostMessageRequest { attempt, key, message } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let message = message.ok_or_else(|| Error::invalid("message", "is missing"))?;
+        let posted = self.0.post_as_agent(&acting, board::wanted_message(message, key)?).await?;
+        Ok(Response::new(v1::AgentPostMessageResponse { message: Some(board::message_view(posted)) }))
     }
 
     async fn read_messages(
         &self,
         request: Request<v1::AgentReadMessagesRequest>,
     ) -> Result<Response<v1::AgentReadMessagesResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("ReadMessages is not served yet"))
+        let v1::AgentReadMessagesRequest { attempt, unread, search, thread, limit } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let reading = match (unread, thread.as_str()) {
+            (true, _) => Reading::Unread,
+            (false, "") => Reading::Newest { search },
+            (false, _) => Reading::Thread(thread),
+        };
+        let found = self.0.read_messages(&acting, reading, limit).await?;
+        let messages = found.into_iter().map(board::message_view).collect();
+        Ok(Response::new(v1::AgentReadMessagesResponse { messages }))
     }
 
     async fn handoff(
         &self,
         request: Request<v1::AgentHandoffRequest>,
     ) -> Result<Response<v1::AgentHandoffResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("Handoff is not served yet"))
+        let v1::AgentHandoffRequest { attempt, key, handoff } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let handoff = handoff.ok_or_else(|| Error::invalid("handoff", "is missing"))?;
+        let kept = self.0.hand_off_as_agent(&acting, board::wanted_handoff(handoff, key)).await?;
+        Ok(Response::new(v1::AgentHandoffResponse { handoff: Some(board::handoff_view(kept)) }))
     }
 
     async fn submit_task(

@@ -69,6 +69,7 @@ fn code_of(error: &Error) -> Code {
         | Error::NoSuchAttempt { .. }
         | Error::NoSuchArtifact { .. }
         | Error::Removed(_) => Code::NotFound,
+        Error::NoSuchMessage(_) | Error::NoSuchHandoff(_) => Code::NotFound,
         Error::NoCheckpoint(_) | Error::CheckpointFileMissing { .. } => Code::NotFound,
         // Names are given freely: one that several have finds none of them.
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,

@@ -3,6 +3,7 @@
 mod affinity;
 mod artifacts;
 mod auth;
+mod board;
 mod checkpoint;
 mod continuation;
 mod drain;

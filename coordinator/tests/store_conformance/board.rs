@@ -2,14 +2,15 @@
 
 use factory_coordinator::store::{
     HandoffEntry, HandoffFilter, HandoffName, HandoffTo, MessageEntry, MessageFilter, MessageName,
-    MessageRange, NewHandoff, NewMessage, Store,
+    MessageRange, NewHandoff, NewMessage, NewTask, Store,
 };
 use factory_domain::{
-    Event, HandoffId, MessageId, MessageType, NoticeKind, Recipient, Slug, SpecDraft, TaskId, WorkflowId,
+    Event, HandoffId, Links, MessageId, MessageType, NoticeKind, Recipient, Slug, SpecDraft, TaskId,
+    WorkflowId,
 };
 use uuid::Uuid;
 
-use crate::bench::{Worker, apply, at, draft, submit};
+use crate::bench::{Worker, apply, at, draft, new_task, submit};
 
 fn role(name: &str) -> Slug {
     Slug::parse(name).expect("a role")
@@ -247,7 +248,7 @@ pub async fn messages_are_searched_by_what_people_type(store: &dyn Store) {
 
 pub async fn an_agent_reads_what_is_for_it_and_no_more_than_once(store: &dyn Store) {
     post(store, message(Recipient::All, "before its time")).await;
-    let task = store.submit(vec![crate::bench::new_task(with_role("coder"))], at(6)).await.expect("accepted");
+    let task = store.submit(vec![new_task(with_role("coder"))], at(6)).await.expect("accepted");
     let task = task[0].id;
     let later = async |to, text: &str| store.post(message(to, text), at(7)).await.expect("posted").number;
     let all = later(Recipient::All, "all").await;
@@ -306,4 +307,26 @@ pub async fn a_workflows_handoffs_are_listed_with_their_iterations(store: &dyn S
     let found = store.handoffs(filter).await.expect("listed");
     let iterations: Vec<_> = found.iter().filter_map(|handoff| handoff.workflow).collect();
     assert_eq!(iterations, [(one, 2), (one, 1)]);
+}
+
+pub async fn a_handoff_comes_to_whatever_depends_on_its_task(store: &dyn Store) {
+    let from = submit(store, draft("x")).await;
+    let after = async |needs| {
+        let links = Links { after: vec![needs], ..Links::default() };
+        let task = NewTask { links, ..new_task(draft("next")) };
+        store.submit(vec![task], at(6)).await.expect("accepted").remove(0).id
+    };
+    let before = after(from).await;
+    let first = hand_off(store, handoff(from, HandoffTo::Dependents)).await;
+    let second = hand_off(store, handoff(from, HandoffTo::Dependents)).await;
+    let later = after(from).await;
+    let farther = after(later).await;
+    assert_eq!((told(store, before).await, told(store, later).await), ((0, 2), (0, 2)));
+    assert_eq!((told(store, farther).await, told(store, from).await), ((0, 0), (0, 0)));
+    let texts = store.notices(later, 0).await.expect("read").notices;
+    for (notice, number) in texts.iter().zip([first.number, second.number]) {
+        assert!(notice.text.starts_with(&format!("Handoff {number} ")), "{}", notice.text);
+    }
+    let filter = HandoffFilter { task: Some(later), limit: 10, ..HandoffFilter::default() };
+    assert_eq!(store.handoffs(filter).await.expect("listed"), [second, first]);
 }

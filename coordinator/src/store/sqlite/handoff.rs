@@ -1,15 +1,21 @@
 //! Handoffs: what one task gives another, and to which tasks each has come.
 
+use std::collections::HashMap;
+
 use factory_domain::board::HandedOn;
-use factory_domain::{HandoffId, Slug, Timestamp, WorkflowId};
+use factory_domain::{HandoffId, Notice, Slug, TaskId, Timestamp, WorkflowId};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::board::{LIVE, position, task_name};
+use super::inbox;
 use super::job::{Tx, Verb};
 use super::rows::{self, corrupt, from_json, to_json};
 use super::statements::board::{self as statements, handoff_columns};
 use crate::store::board::HANDED_AT_MOST;
 use crate::store::{HandoffEntry, HandoffFilter, HandoffName, HandoffTo, NewHandoff, StoreError};
+
+/// Handoffs of one task that come to a task submitted after them: the last.
+const HANDED_BY_ONE: u32 = 10;
 
 pub(super) struct HandOff {
     pub handoff: NewHandoff,
@@ -87,15 +93,53 @@ async fn hand_to(tx: &mut Tx<'_>, entry: &HandoffEntry) -> Result<(), StoreError
         HandoffTo::Role(role) => (None, LIVE, Some(role.as_str())),
         HandoffTo::Dependents => (None, &[], None),
     };
+    let needed = match entry.to {
+        HandoffTo::Dependents => Some(&entry.from.id.as_bytes()[..]),
+        HandoffTo::Task(_) | HandoffTo::Role(_) => None,
+    };
     sqlx::query(statements::HAND_TO)
         .bind(position(entry.number))
         .bind(task)
         .bind(to_json(&states))
         .bind(role)
         .bind(HANDED_AT_MOST)
+        .bind(needed)
         .execute(&mut *tx.connection)
         .await?;
     Ok(())
+}
+
+/// Gives new tasks what those they depend on have handed on already.
+pub(super) async fn hand_to_dependents(
+    tx: &mut Tx<'_>,
+    tasks: &[TaskId],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut handed: Vec<(Vec<u8>, i64)> = sqlx::query_as(statements::HAND_TO_DEPENDENTS)
+        .bind(to_json(&tasks))
+        .bind(HANDED_BY_ONE)
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    if handed.is_empty() {
+        return Ok(());
+    }
+    handed.sort_by_key(|(_, handoff)| *handoff);
+    let numbers: Vec<i64> = handed.iter().map(|(_, handoff)| *handoff).collect();
+    let rows: Vec<HandoffRow> = sqlx::query_as(statements::HANDOFFS_NUMBERED)
+        .bind(to_json(&numbers))
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let notices: HashMap<i64, Notice> = rows
+        .into_iter()
+        .map(|row| Ok((row.number, handed_on(&row.read()?).notice())))
+        .collect::<Result<_, StoreError>>()?;
+    let mut entries = Vec::with_capacity(handed.len());
+    for (task, handoff) in &handed {
+        if let Some(notice) = notices.get(handoff) {
+            entries.push(inbox::Entry::new(rows::task_id(task)?, notice));
+        }
+    }
+    inbox::add(tx, &entries, now).await
 }
 
 fn handed_on(entry: &HandoffEntry) -> HandedOn<'_> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::dependencies::{self, Waiting};
+use super::handoff;
 use super::job::{Outcome, Tx, Verb};
 use super::moves;
 use super::rows::{self, to_json};
@@ -203,6 +204,9 @@ impl<'t> Set<'t> {
             return Ok(());
         }
         dependencies::add(tx, &self.waiting).await?;
+        let waiting: Vec<TaskId> = self.waiting.iter().map(|one| one.task).collect();
+        let now = self.waiting.iter().map(|one| one.at).max().unwrap_or_default();
+        handoff::hand_to_dependents(tx, &waiting, now).await?;
         let blocked = self.waiting.iter().map(|one| (one.task, one.at)).collect();
         let moves = moves::of_blocked(tx, &blocked).await?;
         moves::write(tx, moves).await?;

@@ -122,14 +122,30 @@ statements! {
     HANDOFF_UNDER_KEY = concat!("SELECT ", handoff_columns!(), " WHERE h.key = ?1");
     HANDOFF_NUMBERED = concat!("SELECT ", handoff_columns!(), " WHERE h.number = ?1");
     HANDOFF_WITH_ID = concat!("SELECT ", handoff_columns!(), " WHERE h.id = ?1");
-    /// Enters where the handoff ?1 comes to: the task ?2, and of the tasks in the states ?3 those of role ?4.
+    /// Enters where the handoff ?1 comes to: the task ?2; what depends on ?6; of the tasks in the states ?3
+    /// those of role ?4.
     HAND_TO = concat!(
         "INSERT INTO handed_to (task_id, handoff)
          SELECT t.id, ?1 FROM tasks t WHERE t.id = ?2
          UNION
+         SELECT d.task_id, ?1 FROM dependencies d WHERE d.needs_id = ?6
+         UNION
          SELECT t.id, ?1 FROM tasks t WHERE t.number IN (",
         live_tasks!("?3", "q.spec ->> '$.role' = ?4", "?5"),
         ")"
+    );
+    /// Enters what new tasks are handed by those they depend on: the last few of each.
+    HAND_TO_DEPENDENTS =
+        "INSERT INTO handed_to (task_id, handoff)
+         SELECT d.task_id, h.number
+         FROM json_each(?1) AS n CROSS JOIN dependencies d ON d.task_id = unhex(n.value, '-')
+         CROSS JOIN handoffs h ON h.number IN (
+             SELECT l.number FROM handoffs l
+             WHERE l.from_task = d.needs_id AND l.to_task IS NULL AND l.to_role IS NULL
+             ORDER BY l.number DESC LIMIT ?2)
+         RETURNING task_id, handoff";
+    HANDOFFS_NUMBERED = concat!(
+        "SELECT ", handoff_columns!(), " WHERE h.number IN (SELECT value FROM json_each(?1))"
     );
     TELL_OF_HANDOFF =
         "INSERT INTO inbox (task_id, at, notice)
