@@ -121,6 +121,7 @@ impl Coordinator {
         loops.spawn(background::dispatch::run(Arc::clone(&app)));
         loops.spawn(background::due::run(Arc::clone(&app)));
         loops.spawn(background::disk::run(Arc::clone(&app), config.root.clone()));
+        loops.spawn(background::remember::run(Arc::clone(&app)));
         loops.spawn(background::retention::run(Arc::clone(&app), config.retention));
         loops.spawn(server::serve(listener, router, stopping.clone()));
         let coordinator = Self { app, address, stopping, loops, _lock: lock };

@@ -4,6 +4,7 @@
 mod board;
 mod brief;
 mod checkpoint;
+mod memory;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::v1;
 
 pub use board::message_types;
 pub use brief::{brief_from_wire, brief_to_wire, notice_from_wire};
+pub use memory::memory_kinds;
 
 /// A message that does not say what it must.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

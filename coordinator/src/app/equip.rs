@@ -22,7 +22,9 @@ pub struct Equipment {
 impl App {
     /// Read after the claim, so that nothing said before it is missed.
     pub(super) async fn equip(&self, claimed: &Claimed) -> Result<Equipment, Error> {
-        let notices = self.store.notices(claimed.task, 0).await?;
+        let mut notices = self.store.notices(claimed.task, 0).await?;
+        // Not of the inbox: they go with this offer alone, and their place is after what is meant for it.
+        notices.notices.extend(self.recall(claimed).await);
         Ok(Equipment { notices, upstreams: Vec::new() })
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use factory_domain::memory::UnknownMemoryKind;
 use factory_proto::v1;
 use factory_proto::v1::agent_service_server::AgentService;
 use tonic::{Request, Response, Status};
 
 use super::board;
-use crate::app::{Acting, App, Error, Reading};
+use super::memory;
+use crate::app::{Acting, App, Error, MemoryQuery, Reading};
 
 pub struct Agents(pub Arc<App>);
 
@@ -113,16 +115,26 @@ impl AgentService for Agents {
         &self,
         request: Request<v1::AgentMemorySearchRequest>,
     ) -> Result<Response<v1::AgentMemorySearchResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("MemorySearch is not served yet"))
+        let v1::AgentMemorySearchRequest { attempt, query, everywhere, kinds, limit } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let kinds = kinds.iter().map(|kind| kind.parse()).collect::<Result<_, _>>();
+        let kinds = kinds.map_err(|error: UnknownMemoryKind| Error::invalid("kinds", error))?;
+        let query = MemoryQuery { query, kinds, limit, ..MemoryQuery::default() };
+        let ranked = self.0.search_memories_for(&acting, query, everywhere).await?;
+        let hits = ranked.hits.into_iter().map(memory::hit).collect();
+        Ok(Response::new(v1::AgentMemorySearchResponse { hits }))
     }
 
     async fn memory_save(
         &self,
         request: Request<v1::AgentMemorySaveRequest>,
     ) -> Result<Response<v1::AgentMemorySaveResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("MemorySave is not served yet"))
+        let v1::AgentMemorySaveRequest { attempt, key, memory } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        // Its task is the attempt's, whatever stands there.
+        let (learned, _) = memory::learned(memory, key)?;
+        let entry = self.0.save_memory_of(&acting, learned).await?;
+        Ok(Response::new(v1::AgentMemorySaveResponse { memory: Some(memory::view(entry)) }))
     }
 
     async fn report_progress(

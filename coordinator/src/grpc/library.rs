@@ -96,7 +96,7 @@ impl From<&Role> for v1::Role {
             idle_timeout_ms: millis(role.idle_timeout),
             model: role.model.clone().unwrap_or_default(),
             permission_mode: mode.to_owned(),
-            memory_kinds: role.memory_kinds.clone(),
+            memory_kinds: role.memory_kinds.iter().map(ToString::to_string).collect(),
             source: role.source.clone(),
         }
     }

@@ -9,6 +9,7 @@ mod checkpoints;
 mod fleet;
 mod library;
 mod logs;
+mod memory;
 mod session;
 mod status;
 mod tasks;
@@ -24,6 +25,7 @@ use factory_proto::v1::board_service_server::BoardServiceServer;
 use factory_proto::v1::fleet_service_server::FleetServiceServer;
 use factory_proto::v1::library_service_server::LibraryServiceServer;
 use factory_proto::v1::log_service_server::LogServiceServer;
+use factory_proto::v1::memory_service_server::MemoryServiceServer;
 use factory_proto::v1::task_service_server::TaskServiceServer;
 use factory_proto::v1::worker_service_server::WorkerServiceServer;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
@@ -48,6 +50,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
     let fleet = FleetServiceServer::new(fleet::Fleet(Arc::clone(app)));
     let agents = AgentServiceServer::new(agent::Agents(Arc::clone(app)));
     let library = LibraryServiceServer::new(library::Library(Arc::clone(app)));
+    let memories = MemoryServiceServer::new(memory::Memories(Arc::clone(app)));
     let board = BoardServiceServer::new(board::Board(Arc::clone(app)));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
@@ -64,6 +67,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
         .add_service(agents)
         .add_service(board)
         .add_service(library)
+        .add_service(memories)
         .add_service(reflection)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use factory_domain::{PermissionMode, Slug, TaskSpec};
+use factory_domain::{MemoryKind, PermissionMode, Slug, TaskSpec};
 use serde::Deserialize;
 
 use super::file::{File, Form};
@@ -24,7 +24,7 @@ pub struct Role {
     pub model: Option<String>,
     pub permission_mode: Option<PermissionMode>,
     /// Kinds of memories it is given first.
-    pub memory_kinds: Vec<String>,
+    pub memory_kinds: Vec<MemoryKind>,
     /// `built-in`, or the file it was read from.
     pub source: String,
 }
@@ -45,7 +45,7 @@ struct Head {
     model: Option<String>,
     permission_mode: Option<PermissionMode>,
     #[serde(default)]
-    memory_kinds: Vec<String>,
+    memory_kinds: Vec<MemoryKind>,
     prompt: Option<String>,
 }
 

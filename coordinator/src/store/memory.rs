@@ -44,7 +44,8 @@ pub trait MemoryStore: Send + Sync {
     /// The cursor of the feed up to which ended tasks have their summaries.
     async fn summarised_up_to(&self) -> Result<u64, StoreError>;
 
-    /// The tasks that ended with events after `after`, up to `up_to`, and that were not cancelled.
+    /// The tasks of a repository or a project that ended, not cancelled, with events after `after`, up
+    /// to `up_to`.
     async fn ended_between(&self, after: u64, up_to: u64) -> Result<Vec<TaskEntry>, StoreError>;
 
     /// Keeps summaries, at most one a task whatever is brought, and that all up to `up_to` have theirs.

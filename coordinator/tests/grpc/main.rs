@@ -10,6 +10,7 @@ mod drain;
 mod leases;
 mod library;
 mod logs;
+mod memory;
 mod retention;
 mod setup;
 mod skew;

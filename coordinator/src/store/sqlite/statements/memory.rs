@@ -94,6 +94,7 @@ statements! {
     ENDED_BETWEEN = concat!(
         "SELECT ", task_columns!(), " FROM events e CROSS JOIN tasks t ON t.id = e.task_id ", task_joins!(),
         " WHERE e.cursor > ?1 AND e.cursor <= ?2 AND e.state ->> '$.state' IN ('succeeded', 'failed')
+           AND (t.repo IS NOT NULL OR t.spec ->> '$.project' IS NOT NULL)
          ORDER BY e.cursor"
     );
 }

@@ -1,0 +1,86 @@
+//! Memories by what they say.
+
+use factory_domain::memory::words::query_terms;
+use factory_domain::{MemoryKind, RepoSource, Scope};
+
+use crate::app::{Acting, App, Error};
+use crate::store::{MemoryEntry, MemoryFilter, Within};
+
+/// Bytes of a query that are looked at.
+const MAX_QUERY: usize = 16 * 1024;
+const DEFAULT_LIMIT: u32 = 10;
+const MAX_LIMIT: u32 = 100;
+
+#[derive(Debug, Default)]
+pub struct MemoryQuery {
+    pub query: String,
+    /// Empty: all.
+    pub repo: String,
+    pub project: String,
+    pub kinds: Vec<MemoryKind>,
+    pub tags: Vec<String>,
+    /// 0: the default.
+    pub limit: u32,
+}
+
+/// What was found, best first, each with its score.
+#[derive(Debug)]
+pub struct Ranked {
+    pub hits: Vec<(MemoryEntry, f64)>,
+    pub ranking: &'static str,
+}
+
+impl App {
+    pub async fn search_memories(&self, query: MemoryQuery) -> Result<Ranked, Error> {
+        let within = Within::Named(named(&query.repo, query.project)?);
+        self.ranked(&query.query, within, query.kinds, query.tags, query.limit).await
+    }
+
+    /// As an agent asks: among what its task may be told, unless it asks for all.
+    pub async fn search_memories_for(
+        &self,
+        acting: &Acting,
+        query: MemoryQuery,
+        everywhere: bool,
+    ) -> Result<Ranked, Error> {
+        let within = if everywhere {
+            Within::default()
+        } else {
+            let no_task = || Error::NoSuchTask(acting.task.to_string());
+            let spec = self.store.task(acting.task).await?.ok_or_else(no_task)?.spec;
+            Within::For(Scope { repo: spec.repo, project: spec.project })
+        };
+        self.ranked(&query.query, within, query.kinds, query.tags, query.limit).await
+    }
+
+    async fn ranked(
+        &self,
+        query: &str,
+        within: Within,
+        kinds: Vec<MemoryKind>,
+        tags: Vec<String>,
+        limit: u32,
+    ) -> Result<Ranked, Error> {
+        if query.trim().is_empty() {
+            return Err(Error::invalid("query", "is empty; say what to look for"));
+        }
+        let limit = match limit {
+            0 => DEFAULT_LIMIT,
+            limit if limit <= MAX_LIMIT => limit,
+            limit => return Err(Error::invalid("limit", format!("is {limit}; at most {MAX_LIMIT}"))),
+        };
+        let filter = MemoryFilter { within, kinds, tags, limit, ..MemoryFilter::default() };
+        let query = &query[..query.floor_char_boundary(MAX_QUERY)];
+        let hits = self.store.search_memories(query_terms(query), filter).await?;
+        Ok(Ranked { hits, ranking: "bm25" })
+    }
+}
+
+/// A scope as callers name it.
+pub(super) fn named(repo: &str, project: String) -> Result<Scope, Error> {
+    let repo = match repo {
+        "" => None,
+        repo => Some(RepoSource::parse(repo).map_err(|error| Error::invalid("repo", error))?),
+    };
+    Ok(Scope { repo, project: Some(project).filter(|project| !project.is_empty()) })
+}
