@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use factory_domain::{LeaseTerms, SessionId, WorkerId};
 use factory_proto::client::ClientConfig;
+use factory_proto::protocol::AGENTS_ACT;
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +23,7 @@ use crate::drain::Drain;
 use crate::host_lease::HostLease;
 use crate::identity::{Identity, IdentityError};
 use crate::logs::{LogFeed, LogLoop};
+use crate::mcp::{self, Endpoint};
 use crate::outbox::{Outbox, OutboxLoop};
 use crate::repo;
 use crate::roster::Roster;
@@ -50,6 +53,8 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot open the agents' endpoint on loopback")]
+    Endpoint(#[source] io::Error),
     #[error("the coordinator at {url} does not take this worker: {why}")]
     Refused { url: String, why: String },
     #[error("the worker was stopped before it was welcomed")]
@@ -87,6 +92,8 @@ pub struct Shared {
     /// Counts sessions opened.
     pub welcomed: watch::Sender<u64>,
     pub drain: Drain,
+    /// What agents act through; `None` in a simulation, where nothing but the coordinator is on the network.
+    pub endpoint: Option<Arc<Endpoint>>,
     begun: mpsc::UnboundedSender<Attempt>,
 }
 
@@ -105,8 +112,12 @@ impl Shared {
 
     /// How the coordinator is reached.
     pub fn coordinator(&self) -> ClientConfig {
-        let network = self.config.network.clone();
-        ClientConfig { network, ..ClientConfig::new(self.config.url.clone(), self.config.token.clone()) }
+        coordinator(&self.config)
+    }
+
+    /// Whether the coordinator knows agents that act beside their own work.
+    pub fn agents_act(&self) -> bool {
+        *self.protocol.borrow() >= AGENTS_ACT
     }
 
     pub fn spools(&self) -> PathBuf {
@@ -205,6 +216,8 @@ impl Worker {
         let (logs, log_loop) = LogFeed::new();
         let (outbox, outbox_loop) = Outbox::new();
         let (begun, beginnings) = mpsc::unbounded_channel();
+        let welcomed = watch::Sender::new(0);
+        let (endpoint, listener) = open_endpoint(&config, &welcomed).await?.unzip();
         let shared = Arc::new(Shared {
             worker: identity.worker,
             session: SessionId::from_uuid(Uuid::now_v7()),
@@ -218,8 +231,9 @@ impl Worker {
             outbox,
             standing: watch::Sender::new(Standing::Connecting),
             protocol: watch::Sender::new(0),
-            welcomed: watch::Sender::new(0),
+            welcomed,
             drain: Drain::default(),
+            endpoint,
             begun,
             config,
         });
@@ -235,6 +249,10 @@ impl Worker {
             .map_err(|source| StartError::Spools { path: spools, source })?;
         let token = CancellationToken::new();
         let mut worker = Self { shared, token, loops: JoinSet::new(), _identity: identity };
+        // Attempts that were taken up have their seats: no agent of theirs is turned away.
+        if let Some((endpoint, listener)) = worker.shared.endpoint.clone().zip(listener) {
+            worker.loops.spawn(mcp::serve(endpoint, listener, worker.token.clone()));
+        }
         worker.spawn_loops(log_loop, outbox_loop, beginnings);
         Ok(worker)
     }
@@ -345,6 +363,24 @@ impl Worker {
         let mut changes = self.shared.roster.changes();
         while !settled(&self.shared.roster) && changes.changed().await.is_ok() {}
     }
+}
+
+fn coordinator(config: &WorkerConfig) -> ClientConfig {
+    let network = config.network.clone();
+    ClientConfig { network, ..ClientConfig::new(config.url.clone(), config.token.clone()) }
+}
+
+async fn open_endpoint(
+    config: &WorkerConfig,
+    welcomed: &watch::Sender<u64>,
+) -> Result<Option<(Arc<Endpoint>, TcpListener)>, StartError> {
+    if config.network.is_some() {
+        return Ok(None);
+    }
+    let uplink = Uplink::new(coordinator(config), welcomed.subscribe());
+    let opened = Endpoint::bind(&config.root, uplink, config.ask_wait).await;
+    let (endpoint, listener) = opened.map_err(StartError::Endpoint)?;
+    Ok(Some((Arc::new(endpoint), listener)))
 }
 
 /// Owns every attempt's task.

@@ -31,6 +31,8 @@ const DEFAULT_KILL_GRACE: Duration = Duration::from_secs(10);
 const DEFAULT_LINGER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of an agent's work the loss of a host may cost.
 const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(120);
+/// How long an agent waits for the answer to a question before it ends its turn.
+const DEFAULT_ASK_WAIT: Duration = Duration::from_secs(60);
 /// For kept workspaces that the next attempt could go on in.
 const DEFAULT_KEEP_WORKSPACES: Duration = Duration::from_secs(24 * 3600);
 /// For clones in which nothing is checked out.
@@ -65,6 +67,8 @@ pub struct WorkerConfig {
     pub checkpoint_interval: Duration,
     /// How long a worker that was told to stop lets its work go on; `None`: until it is done.
     pub drain_timeout: Option<Duration>,
+    /// How long an agent waits for the answer to a question before it ends its turn and gives its slot back.
+    pub ask_wait: Duration,
     pub agents: AgentsConfig,
     /// What agents run under.
     pub shims: Arc<dyn Shims>,
@@ -96,6 +100,7 @@ impl WorkerConfig {
             linger_timeout: DEFAULT_LINGER_TIMEOUT,
             checkpoint_interval: DEFAULT_CHECKPOINT_INTERVAL,
             drain_timeout: None,
+            ask_wait: DEFAULT_ASK_WAIT,
             agents: AgentsConfig {
                 claude: None,
                 scripted,
@@ -178,6 +183,9 @@ pub struct Flags {
     /// Milliseconds to wait out a usage limit that does not say when it is reset [default: 300000]
     #[arg(long, value_name = "MS")]
     pub limit_pause_ms: Option<u64>,
+    /// Milliseconds that an agent waits for an answer before it ends its turn and is resumed later [default: 60000]
+    #[arg(long, value_name = "MS")]
+    pub ask_wait_ms: Option<u64>,
     /// Settings in TOML [env: FACTORY_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -206,6 +214,7 @@ struct FileConfig {
     checkpoint_interval_ms: Option<u64>,
     drain_timeout_ms: Option<u64>,
     limit_pause_ms: Option<u64>,
+    ask_wait_ms: Option<u64>,
     log_format: Option<LogFormat>,
     agents: FileAgents,
 }
@@ -277,6 +286,9 @@ pub fn load(
     config.drain_timeout = flags.drain_timeout_ms.or(file.drain_timeout_ms).map(Duration::from_millis);
     if let Some(pause) = flags.limit_pause_ms.or(file.limit_pause_ms) {
         config.agents.limit_pause = Duration::from_millis(pause);
+    }
+    if let Some(wait) = flags.ask_wait_ms.or(file.ask_wait_ms) {
+        config.ask_wait = Duration::from_millis(wait);
     }
     config.agents.claude = layers.path("FACTORY_CLAUDE_BIN").or(file.agents.claude.path);
     config.agents.environment = Environment::capture(layers.pass_env(file.pass_env, flags.pass_env));

@@ -39,6 +39,10 @@ const BASE: [&str; 25] = [
 /// The marker by which every process of an attempt is found, in `/proc/PID/environ`.
 pub const ATTEMPT_MARKER: &str = "FACTORY_ATTEMPT_ID";
 
+/// Where an agent's MCP server is, and the file with the bearer token it asks for.
+pub const MCP_URL: &str = "FACTORY_MCP_URL";
+pub const MCP_TOKEN_FILE: &str = "FACTORY_MCP_TOKEN_FILE";
+
 /// The worker's own environment, as a value, and what it passes on.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -82,6 +86,11 @@ impl Environment {
         if !job.traceparent.is_empty() {
             set("TRACEPARENT", job.traceparent.clone());
         }
+        if let Some(access) = &job.access {
+            set(MCP_URL, access.url());
+            set(MCP_TOKEN_FILE, access.secret_file.display().to_string());
+            reach_loopback(&mut env);
+        }
         env
     }
 
@@ -90,6 +99,18 @@ impl Environment {
             if let Some(value) = self.own.get(OsStr::new(name.as_ref())) {
                 into.insert(name.as_ref().into(), value.clone());
             }
+        }
+    }
+}
+
+/// No proxy leads to the endpoint.
+fn reach_loopback(env: &mut BTreeMap<OsString, OsString>) {
+    for name in ["NO_PROXY", "no_proxy"] {
+        let value = env.entry(name.into()).or_default();
+        if value.is_empty() {
+            value.push("127.0.0.1");
+        } else if value != "*" {
+            value.push(",127.0.0.1");
         }
     }
 }

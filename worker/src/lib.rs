@@ -23,6 +23,7 @@ pub mod host_lease;
 mod identity;
 pub mod kept;
 mod logs;
+mod mcp;
 mod outbox;
 pub mod process;
 pub mod process_group;

@@ -6,9 +6,9 @@
 //! the shim while the agent runs, the daemon again after that. Readers may follow
 //! at any time: a frame not yet whole at the end of the file is simply not there yet.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -123,6 +123,19 @@ impl SpoolDir {
     pub fn report_path(&self) -> PathBuf {
         self.path.join("report.pb")
     }
+}
+
+/// Writes a file that only this user can read, whatever was there before.
+pub fn write_privately(path: &Path, content: &[u8]) -> io::Result<()> {
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        // One that was there keeps its mode otherwise.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.write_all(content)?;
+        file.sync_data()
+    };
+    write().map_err(naming(path))
 }
 
 /// Names the file in an error; what kind of error it is stays.

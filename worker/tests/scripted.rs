@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use factory_domain::{AgentKind, AttemptId, LeaseTerms, Outcome, SpecDraft, TaskId, Timestamp};
+use factory_domain::{AgentKind, AttemptId, Brief, LeaseTerms, Outcome, SpecDraft, TaskId, Timestamp};
 use factory_worker::agents::{self, AgentsConfig, Conclusion, Conversation, Job};
 use factory_worker::environment::Environment;
 use factory_worker::host_lease::{BootTime, HostLease};
@@ -69,6 +69,9 @@ async fn converse(
         agent_home: root.join("home"),
         conversation,
         traceparent: String::new(),
+        brief: Brief::default(),
+        notices: Vec::new(),
+        access: None,
     };
     let spool = SpoolDir::create(root, job.attempt).unwrap();
     let program = ShimProgram { program: WORKER.into(), args: vec!["shim".into()] };

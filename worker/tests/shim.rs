@@ -57,6 +57,7 @@ impl Bench {
             argv: argv.iter().map(OsString::from).collect(),
             env: BTreeMap::from([("PATH".into(), path), ("GREETING".into(), "hello".into())]),
             stdin: b"the prompt".to_vec(),
+            files: Vec::new(),
         };
         shim::start(&program, &self.spool, self.dir.path(), &launch, self.lease.path(), limits).await
     }

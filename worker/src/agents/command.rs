@@ -41,12 +41,14 @@ impl Agent for Command {
             return Err(LaunchError::NoProgram);
         }
         let mut env = self.environment.for_agent(job, &[]);
+        // A program reads its task, and may ask the endpoint for what else there is to be told.
+        let prompt = job.task_prompt();
         // A longer prompt is on standard input alone: with it the program could not be started.
-        if PROMPT.len() + job.spec.prompt.len() + 2 <= MAX_VARIABLE {
-            env.insert(PROMPT.into(), job.spec.prompt.clone().into());
+        if PROMPT.len() + prompt.len() + 2 <= MAX_VARIABLE {
+            env.insert(PROMPT.into(), prompt.into());
         }
         let argv = job.spec.argv.iter().map(OsString::from).collect();
-        Ok(Launch { argv, env, stdin: job.spec.prompt.clone().into_bytes() })
+        Ok(Launch { argv, env, stdin: prompt.as_bytes().to_vec(), files: Vec::new() })
     }
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {

@@ -1,6 +1,6 @@
 //! A job for the adapters' tests.
 
-use factory_domain::{AgentKind, AttemptId, SpecDraft, TaskId};
+use factory_domain::{AgentKind, AttemptId, Brief, SpecDraft, TaskId};
 use uuid::Uuid;
 
 use super::{Conversation, Job};
@@ -19,5 +19,8 @@ pub fn job(agent: AgentKind, prompt: &str) -> Job {
         agent_home: "/nonexistent/agent-home".into(),
         conversation: Conversation::New { id: Uuid::new_v4(), note: None },
         traceparent: String::new(),
+        brief: Brief::default(),
+        notices: Vec::new(),
+        access: None,
     }
 }

@@ -25,11 +25,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use factory_domain::{AgentKind, AttemptId, Failure, Outcome, TaskId, TaskSpec, Timestamp, Usage};
+use factory_domain::{
+    AgentKind, AttemptId, Brief, Failure, Notice, Outcome, TaskId, TaskSpec, Timestamp, Usage,
+};
 use factory_proto::v1::LogStream;
 use uuid::Uuid;
 
 use crate::environment::Environment;
+use crate::mcp::{self, Access};
 use crate::shim::Exit;
 
 /// How one kind of agent is found, started and understood.
@@ -105,6 +108,8 @@ pub enum LaunchError {
     Unavailable(#[from] Unavailable),
     #[error("the task gives the agent `command` no program to run")]
     NoProgram,
+    #[error("what the agent is started with cannot be read: {0}")]
+    Files(#[from] io::Error),
 }
 
 /// One attempt, as its agent's adapter sees it.
@@ -122,19 +127,34 @@ pub struct Job {
     pub conversation: Conversation,
     /// W3C trace context; may be empty.
     pub traceparent: String,
+    /// What the coordinator adds to the task.
+    pub brief: Brief,
+    /// What the agent is told beside it at its start.
+    pub notices: Vec<Notice>,
+    /// How the agent acts beside its own work; `None`: it cannot.
+    pub access: Option<Access>,
 }
 
 impl Job {
-    /// What the agent is told at its start.
+    /// The task, as its template says it where it has one.
+    pub fn task_prompt(&self) -> &str {
+        self.brief.prompt.as_deref().unwrap_or(&self.spec.prompt)
+    }
+
+    /// What the agent is told at its start: the task, or where it goes on with a conversation what has happened
+    /// since; and behind that what else there is to tell.
     pub fn prompt(&self) -> Cow<'_, str> {
-        match &self.conversation {
-            Conversation::New { note: None, .. } => Cow::Borrowed(&self.spec.prompt),
-            Conversation::New { note: Some(note), .. } => {
-                Cow::Owned(format!("{}\n\n{note}", self.spec.prompt.trim_end()))
-            }
+        let (first, note) = match &self.conversation {
+            Conversation::New { note, .. } => (self.task_prompt(), note.as_deref()),
             // The task was told when it began.
-            Conversation::Resumed { note, .. } => Cow::Borrowed(note),
+            Conversation::Resumed { note, .. } => (note.as_str(), None),
+        };
+        let news = mcp::news(&self.notices);
+        if note.is_none() && news.is_none() {
+            return Cow::Borrowed(first);
         }
+        let parts = [Some(first.trim_end()), note, news.as_deref()];
+        Cow::Owned(parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))
     }
 }
 
@@ -171,6 +191,22 @@ pub struct Launch {
     /// All of the agent's environment.
     pub env: BTreeMap<OsString, OsString>,
     pub stdin: Vec<u8>,
+    /// Written before the start, for this user alone.
+    pub files: Vec<PrivateFile>,
+}
+
+/// A file that an agent is started with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PrivateFile {
+    pub path: PathBuf,
+    pub content: Vec<u8>,
+}
+
+/// What is in it may be secret.
+impl fmt::Debug for PrivateFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PrivateFile").field(&self.path).finish()
+    }
 }
 
 /// Reads an agent's output line by line and says at the end what came of it.

@@ -31,12 +31,15 @@ impl Work {
         let Some(mut shim) = self.shim.take() else { return broken("there is no agent to follow") };
         let ended = CancellationToken::new();
         let checkpoints = self.keep_checkpoints(ended.clone());
+        let informed = self.keep_informed(ended.clone());
         let reading = async {
             let read = self.read_to_the_end(&mut *shim, token).await;
             ended.cancel();
             read
         };
-        let (read, ()) = tokio::join!(reading, checkpoints);
+        let (read, (), ()) = tokio::join!(reading, checkpoints, informed);
+        // Whatever of the agent may be left acts no more.
+        self.seat = None;
         match read {
             Ok(input) => input,
             Err(error) => {
@@ -111,10 +114,16 @@ impl Work {
         }
         let exit = exit.unwrap_or_else(|error| Exit { fault: Some(error.to_string()), ..Exit::default() });
         tracing::info!(exit = exit.describe(), stopped = exit.stopped, "agent ended");
-        Ok(self.conclude(&exit, reading.transcript))
+        let verdict = self.conclude(&exit, reading.transcript);
+        // A turn that was ended to wait for an answer is not the last.
+        let verdict = match verdict {
+            Outcome::Succeeded if self.waits_for_answer().await => Outcome::Asked,
+            verdict => verdict,
+        };
+        Ok(Input::AgentEnded { stopped: exit.stopped, verdict })
     }
 
-    fn conclude(&mut self, exit: &Exit, transcript: Box<dyn Transcript>) -> Input {
+    fn conclude(&mut self, exit: &Exit, transcript: Box<dyn Transcript>) -> Outcome {
         let conclusion = transcript.conclude(exit, now());
         let verdict = match exit.failure() {
             Some(failure) => Outcome::Failed { failure },
@@ -125,7 +134,7 @@ impl Work {
         };
         self.findings.exit_code = exit.code;
         self.findings.conclusion = Some(conclusion);
-        Input::AgentEnded { stopped: exit.stopped, verdict }
+        verdict
     }
 
     fn started_at(&self) -> Timestamp {

@@ -13,6 +13,7 @@ mod prepare;
 mod resume;
 mod run;
 mod save;
+mod seat;
 mod upstreams;
 
 pub use course::Order;

@@ -14,9 +14,11 @@ use super::machine::Input;
 use super::now;
 use super::run::{Work, worker_error};
 use crate::agent_host::Shared;
+use crate::blocking;
 use crate::environment::ATTEMPT_MARKER;
 use crate::repo::{Merge, Request};
 use crate::shim::{self, ShimError};
+use crate::spool::write_privately;
 use crate::{setup, workspace};
 
 impl Work {
@@ -160,12 +162,18 @@ impl Work {
         let unavailable = |message: String| Failure { reason: FailureReason::AgentUnavailable, message };
         let place = self.assignment.place().cloned();
         let place = place.ok_or_else(|| worker_error("the attempt has no workspace"))?;
+        self.take_seat().await.map_err(worker_error)?;
         let crew = &self.host.crew;
         let agent = crew.find(self.assignment.spec.agent).map_err(unavailable)?;
         // Its login may have been refused since the offer: then it was not started, and has not failed.
         crew.take(self.assignment.spec.agent, self.assignment.attempt).map_err(unavailable)?;
         let job = self.job().map_err(|error| worker_error(&error))?;
         let launch = agent.launch(&job).map_err(|error| unavailable(error.to_string()))?;
+        let files = launch.files.clone();
+        let written = blocking::run(move || {
+            files.iter().try_for_each(|file| write_privately(&file.path, &file.content))
+        });
+        written.await.map_err(worker_error)?;
         self.close_journal();
         // Before the start: a worker that dies in between finds out by the shim whether there was one.
         self.progress(Progress::Started { place, at_time: now() })

@@ -19,6 +19,7 @@ use crate::agents::{Conclusion, Job};
 use crate::blocking;
 use crate::kept::{KeptWorkspaces, Why};
 use crate::logs::Shipment;
+use crate::mcp::TakenSeat;
 use crate::outbox::{self, Enclosure, Taken};
 use crate::shims::RunningShim;
 use crate::spool::{RecordWriter, SpoolDir};
@@ -37,6 +38,8 @@ pub(super) struct Work {
     pub(super) spool: SpoolDir,
     pub(super) assignment: Assignment,
     pub(super) shim: Option<Box<dyn RunningShim>>,
+    /// At the endpoint, from just before the agent's start; `None` where agents cannot act.
+    pub(super) seat: Option<TakenSeat>,
     /// The agent has been told to end.
     pub(super) stopping: bool,
     pub(super) findings: Findings,
@@ -108,7 +111,10 @@ impl Attempt {
             None => (Machine::accepted(), None),
         };
         let orders = host.roster.enter(task, attempt, machine.phase());
-        let taken_up = Self::new(host, assignment, spool, machine, orders)?;
+        let mut taken_up = Self::new(host, assignment, spool, machine, orders)?;
+        if shim.is_some() {
+            taken_up.work.take_seat_again()?;
+        }
         Ok(Self { first, work: Work { shim, ..taken_up.work }, ..taken_up })
     }
 
@@ -133,6 +139,7 @@ impl Attempt {
             spool,
             assignment,
             shim: None,
+            seat: None,
             stopping: false,
             findings,
             taken: None,
@@ -161,7 +168,7 @@ impl Attempt {
             next = match step {
                 Step::Prepare => course.attend(Box::pin(work.prepare(&token)), interrupt).await,
                 Step::Start => course.attend(work.start(&token), interrupt).await,
-                Step::Follow => course.attend(work.follow(&token), interrupt).await,
+                Step::Follow => course.attend(Box::pin(work.follow(&token)), interrupt).await,
                 Step::Save => {
                     let outcome = course.outcome();
                     course.attend(Box::pin(work.save(&outcome)), interrupt).await
@@ -238,6 +245,9 @@ impl Work {
             agent_home,
             conversation: assignment.conversation(),
             traceparent: assignment.traceparent.clone(),
+            brief: assignment.brief.clone(),
+            notices: assignment.notices.notices.clone(),
+            access: self.seat.as_ref().map(|seat| seat.access.clone()),
         })
     }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use factory_proto::v1::agent_service_server::AgentServiceServer;
 use factory_proto::v1::session_request::Message as Said;
 use factory_proto::v1::session_response::Message as Say;
 use factory_proto::v1::worker_service_server::{WorkerService, WorkerServiceServer};
@@ -16,6 +17,8 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
+
+use crate::agents::{self, Agents};
 
 /// Longer than anything a test waits for takes; a test that comes here has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +42,8 @@ pub struct State {
     session: Option<mpsc::Sender<Result<v1::SessionResponse, Status>>>,
     /// What it does from here on.
     pub plan: Plan,
+    /// What agents do through their workers.
+    pub agents: Agents,
 }
 
 impl State {
@@ -98,13 +103,22 @@ impl Plan {
     }
 }
 
-struct Service {
+pub struct Service {
     state: Mutex<State>,
     changes: watch::Sender<()>,
 }
 
 impl Service {
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Reads without waking anyone.
+    pub fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.state.lock().expect("no test panics with it"))
+    }
+
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state.lock().expect("no test panics with it"));
         self.changes.send_replace(());
         result
@@ -128,6 +142,7 @@ impl Coordinator {
         let service = Arc::new(Service { state: Mutex::default(), changes: watch::Sender::new(()) });
         let server = tonic::transport::Server::builder()
             .add_service(WorkerServiceServer::new(Handle(Arc::clone(&service))))
+            .add_service(AgentServiceServer::new(agents::Handle(Arc::clone(&service))))
             .serve_with_incoming(TcpListenerStream::new(listener));
         let mut tasks = JoinSet::new();
         tasks.spawn(async { server.await.expect("served") });

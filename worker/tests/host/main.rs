@@ -1,10 +1,12 @@
 //! The worker's loops, against a coordinator of the tests' own over a real socket, with real shims and processes.
 
+mod agents;
 mod checkpoint;
 mod coordinator;
 mod daemon;
 mod lease;
 mod limit;
+mod mcp;
 mod resume;
 mod skew;
 mod telling;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use factory_domain::{PermissionMode, TaskSpec};
+
+use super::files;
 use super::login::{BEDROCK, Login, VERTEX};
-use crate::agents::{Conversation, Job};
+use crate::agents::{Conversation, Job, PrivateFile};
 use crate::environment::Environment;
 
 /// What Claude Code itself needs of the worker's environment.
@@ -48,13 +52,14 @@ const FOR_VERTEX: [&str; 5] = [
     "GOOGLE_CLOUD_PROJECT",
 ];
 
-pub fn argv(program: &Path, job: &Job) -> Vec<OsString> {
+/// Argv, and the files it names.
+pub fn argv(program: &Path, job: &Job) -> io::Result<(Vec<OsString>, Vec<PrivateFile>)> {
     let spec = &job.spec;
     let mut argv: Vec<OsString> = vec![program.into()];
+    let mut files = Vec::new();
     argv.extend(["-p", "--output-format", "stream-json", "--verbose"].map(OsString::from));
-    // The workspace is the agent's own, and there is nobody to ask.
-    argv.extend(["--permission-mode", "bypassPermissions"].map(OsString::from));
     let mut option = |name: &str, value: OsString| argv.extend([name.into(), value]);
+    option("--permission-mode", permission_mode(spec.permission_mode).into());
     let conversation = match &job.conversation {
         Conversation::New { .. } => "--session-id",
         Conversation::Resumed { .. } => "--resume",
@@ -69,22 +74,64 @@ pub fn argv(program: &Path, job: &Job) -> Vec<OsString> {
     if let Some(budget) = spec.budget_micro_usd {
         option("--max-budget-usd", (budget as f64 / 1e6).to_string().into());
     }
+    if let Some(schema) = &spec.output_schema {
+        option("--json-schema", schema.into());
+    }
+    for (name, tools) in tools(job) {
+        option(name, tools.into());
+    }
+    if let Some(file) = files::system_prompt(job)? {
+        option("--append-system-prompt-file", file.path.clone().into());
+        if matches!(job.conversation, Conversation::Resumed { .. }) {
+            // It may have been another role's before, whose prompt Claude Code would go on with.
+            option("--system-prompt-snapshot", "off".into());
+        }
+        files.push(file);
+    }
+    if let Some(access) = &job.access {
+        let (config, settings) = (files::mcp_config(job, access), files::settings(job, access));
+        option("--mcp-config", config.path.clone().into());
+        option("--settings", settings.path.clone().into());
+        files.extend([config, settings]);
+    }
     if !spec.trust_repo {
         option("--setting-sources", OsString::new());
-        if let Some(memory) = memory_file(&job.workspace) {
-            option("--append-system-prompt-file", memory.into());
-        }
         argv.push("--strict-mcp-config".into());
     }
-    argv
+    Ok((argv, files))
 }
 
-/// The repository's `CLAUDE.md`, unless it is a link to somewhere else on this host.
-fn memory_file(workspace: &Path) -> Option<PathBuf> {
-    let path = workspace.join("CLAUDE.md").canonicalize().ok()?;
-    let inside = path.starts_with(workspace.canonicalize().ok()?);
-    let says_something = path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > 0);
-    (inside && says_something).then_some(path)
+const fn permission_mode(mode: Option<PermissionMode>) -> &'static str {
+    match mode {
+        // The workspace is the agent's own, and there is nobody to ask.
+        None | Some(PermissionMode::Bypass) => "bypassPermissions",
+        Some(PermissionMode::AcceptEdits) => "acceptEdits",
+        Some(PermissionMode::Plan) => "plan",
+    }
+}
+
+/// Which tools there are, which of them need no permission, and which are never to be used. The endpoint's are
+/// always there: they are how a restricted agent asks for what it lacks.
+fn tools(job: &Job) -> Vec<(&'static str, String)> {
+    let TaskSpec { allowed_tools, disallowed_tools, .. } = &job.spec;
+    let mut options = Vec::new();
+    if !allowed_tools.is_empty() {
+        // `Bash(git *)` permits some uses of the tool `Bash`.
+        let built_in = allowed_tools.iter().filter(|tool| !tool.starts_with("mcp__"));
+        let mut names: Vec<_> = built_in.filter_map(|tool| tool.split('(').next()).collect();
+        names.sort_unstable();
+        names.dedup();
+        options.push(("--tools", names.join(",")));
+    }
+    let own = job.access.is_some().then(|| format!("mcp__{}", files::SERVER));
+    let allowed: Vec<_> = allowed_tools.iter().cloned().chain(own).collect();
+    if !allowed.is_empty() {
+        options.push(("--allowedTools", allowed.join(",")));
+    }
+    if !disallowed_tools.is_empty() {
+        options.push(("--disallowedTools", disallowed_tools.join(",")));
+    }
+    options
 }
 
 pub fn env(environment: &Environment, job: &Job) -> BTreeMap<OsString, OsString> {

@@ -4,6 +4,7 @@
 //! hooks and send the key elsewhere, so no settings are read and its `CLAUDE.md` is handed over as text.
 
 mod conversation;
+mod files;
 mod launch;
 mod login;
 #[cfg(test)]
@@ -107,8 +108,10 @@ impl Agent for Claude {
 
     fn launch(&self, job: &Job) -> Result<Launch, LaunchError> {
         let program = self.program()?;
+        let (argv, files) = launch::argv(&program, job)?;
         Ok(Launch {
-            argv: launch::argv(&program, job),
+            argv,
+            files,
             env: launch::env(&self.environment, job),
             stdin: launch::prompt(&job.prompt()),
         })

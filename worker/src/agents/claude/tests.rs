@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-use factory_domain::{AgentKind, FailureReason, Outcome, Timestamp};
+use factory_domain::{AgentKind, AttemptId, FailureReason, Outcome, PermissionMode, Timestamp};
 use factory_proto::v1::LogStream;
+use uuid::Uuid;
 
 use super::Claude;
 use crate::agents::{Agent, Conclusion, Conversation, Job, Launch, Transcript, fixture};
 use crate::environment::Environment;
+use crate::mcp::{Access, Secret};
 use crate::shim::Exit;
+use crate::spool::SpoolDir;
 
 const PAUSE: Duration = Duration::from_secs(300);
 /// When every run of these tests ended.
@@ -118,13 +121,44 @@ fn a_repository_is_trusted_only_where_the_task_says_so() {
 
     std::fs::remove_file(&memory).unwrap();
     std::fs::write(&memory, "Be kind.").unwrap();
-    let untrusted = text(&launch(&[], &job).argv);
-    let handed_over = format!("--append-system-prompt-file {}", memory.canonicalize().unwrap().display());
-    assert!(untrusted.contains(&handed_over), "{untrusted}");
+    job.brief.system_prompt = Some("You review.\n".to_owned());
+    let untrusted = launch(&[], &job);
+    assert!(text(&untrusted.argv).contains("--append-system-prompt-file"), "{untrusted:?}");
+    assert_eq!(untrusted.files[0].content, b"You review.\n\n# CLAUDE.md\n\nBe kind.");
 
     job.spec.trust_repo = true;
-    let trusted = text(&launch(&[], &job).argv);
-    assert!(!trusted.contains("--setting-sources") && !trusted.contains("CLAUDE.md"), "{trusted}");
+    let trusted = launch(&[], &job);
+    assert!(!text(&trusted.argv).contains("--setting-sources"), "{trusted:?}");
+    assert_eq!(trusted.files[0].content, b"You review.", "it reads its memory itself");
+}
+
+#[test]
+fn a_role_restricts_the_tools_and_never_those_of_the_factory() {
+    let root = tempfile::tempdir().unwrap();
+    let spool = SpoolDir::create(root.path(), AttemptId::from_uuid(Uuid::now_v7())).unwrap();
+    let mut job = job("do it");
+    job.access = Some(Access::new(([127, 0, 0, 1], 81).into(), Secret::of(&spool).unwrap(), &spool));
+    job.spec.allowed_tools = vec!["Read".to_owned(), "Bash(git *)".to_owned(), "Bash(ls)".to_owned()];
+    job.spec.disallowed_tools = vec!["Bash(git push *)".to_owned()];
+    job.spec.permission_mode = Some(PermissionMode::AcceptEdits);
+    job.spec.output_schema = Some("{}".to_owned());
+    let launch = launch(&[("NO_PROXY", "intern")], &job);
+    let argv = text(&launch.argv);
+    for part in [
+        "--permission-mode acceptEdits",
+        "--tools Bash,Read",
+        "--allowedTools Read,Bash(git *),Bash(ls),mcp__factory",
+        "--disallowedTools Bash(git push *)",
+        "--json-schema {}",
+    ] {
+        assert!(argv.contains(part), "{part}: {argv}");
+    }
+    assert_eq!(get(&launch.env, "NO_PROXY"), Some("intern,127.0.0.1"));
+    assert_eq!(get(&launch.env, "FACTORY_MCP_URL"), Some("http://127.0.0.1:81/mcp"));
+    let secret = job.access.as_ref().unwrap().secret.reveal();
+    let files: Vec<_> = launch.files.iter().map(|file| String::from_utf8_lossy(&file.content)).collect();
+    assert!(files.iter().all(|file| file.contains(secret)), "the configuration and the hook");
+    assert!(!argv.contains(secret) && !format!("{launch:?}").contains(secret));
 }
 
 #[test]

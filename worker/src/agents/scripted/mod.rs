@@ -60,7 +60,7 @@ impl Agent for Scripted {
         argv.extend([id.into(), job.conversation.id().to_string().into()]);
         argv.extend([run::HOME.into(), job.agent_home.clone().into()]);
         let env = self.environment.for_agent(job, &[]);
-        Ok(Launch { argv, env, stdin: job.prompt().into_owned().into_bytes() })
+        Ok(Launch { argv, env, stdin: job.prompt().into_owned().into_bytes(), files: Vec::new() })
     }
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {

@@ -1,0 +1,57 @@
+//! The attempt's place at the endpoint, as long as its agent runs: how it acts, and hears of what is new.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::run::Work;
+use crate::agent_host::Shared;
+use crate::blocking;
+use crate::mcp::{Seat, Who};
+use crate::spool::SpoolDir;
+
+impl Work {
+    /// Before the agent's start, where the coordinator knows agents that act.
+    pub(super) async fn take_seat(&mut self) -> io::Result<()> {
+        let Some(endpoint) = self.host.endpoint.clone().filter(|_| self.host.agents_act()) else {
+            return Ok(());
+        };
+        let (host, spool, task, told) = self.who();
+        let taken =
+            blocking::run(move || endpoint.take(Who { worker: host.worker, task, spool: &spool, told }));
+        self.seat = Some(taken.await?);
+        Ok(())
+    }
+
+    /// For an agent that was started by an earlier start of the daemon. May block.
+    pub(super) fn take_seat_again(&mut self) -> io::Result<()> {
+        let Some(endpoint) = self.host.endpoint.clone() else { return Ok(()) };
+        let (host, spool, task, told) = self.who();
+        self.seat = endpoint.take_again(Who { worker: host.worker, task, spool: &spool, told })?;
+        Ok(())
+    }
+
+    fn who(&self) -> (Arc<Shared>, SpoolDir, factory_domain::TaskId, u64) {
+        let told = self.assignment.notices.cursor;
+        (Arc::clone(&self.host), self.spool.clone(), self.assignment.task, told)
+    }
+
+    /// Keeps the agent informed until it has ended.
+    pub(super) fn keep_informed(&self, ended: CancellationToken) -> impl Future<Output = ()> + use<> {
+        let seat: Option<Arc<Seat>> = self.seat.as_ref().map(|taken| Arc::clone(&taken.seat));
+        async move {
+            if let Some(seat) = seat {
+                seat.keep_informed(&ended).await;
+            }
+        }
+    }
+
+    /// Whether the agent has ended its turn to wait for an answer.
+    pub(super) async fn waits_for_answer(&self) -> bool {
+        match &self.seat {
+            Some(taken) => taken.seat.waits_for_answer().await,
+            None => false,
+        }
+    }
+}
