@@ -4,6 +4,7 @@
 mod board;
 mod brief;
 mod checkpoint;
+mod links;
 mod memory;
 
 use std::time::Duration;

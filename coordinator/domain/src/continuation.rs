@@ -72,6 +72,18 @@ pub fn continuation(history: &[Past]) -> Option<Continuation> {
     next
 }
 
+/// What a task begins with that goes on from another, by that one's `history`: its newest work, and
+/// the conversation as far as that was kept.
+pub fn taken_up(history: &[Past]) -> Option<Continuation> {
+    let last = history.last()?;
+    let because = match &last.outcome {
+        Some(Outcome::Succeeded) => "its task was done, and this one goes on from there".to_owned(),
+        outcome => because(outcome.as_ref()),
+    };
+    let conversation = Conversation::Resume;
+    Some(Continuation { from: last.attempt, worker: last.worker, conversation, because })
+}
+
 fn because(outcome: Option<&Outcome>) -> String {
     match outcome {
         None => "its worker was not heard of any more".to_owned(),
@@ -124,6 +136,17 @@ mod tests {
         let outcomes =
             [None, failed(WorkerError), Some(Outcome::HandedOver), Some(limited), failed(WorkerLost), None];
         assert_eq!(conversations(&outcomes), [Conversation::Resume; 6]);
+    }
+
+    #[test]
+    fn a_task_that_goes_on_from_another_takes_up_its_last() {
+        let (attempt, worker) =
+            (AttemptId::from_uuid(Uuid::from_u128(1)), WorkerId::from_uuid(Uuid::from_u128(7)));
+        let history = [Past { attempt, worker, outcome: Some(Outcome::Succeeded) }];
+        let taken = taken_up(&history).expect("there is a past");
+        assert_eq!((taken.from, taken.conversation), (attempt, Conversation::Resume));
+        assert!(taken.because.contains("was done"), "{taken:?}");
+        assert_eq!(taken_up(&[]), None);
     }
 
     #[test]

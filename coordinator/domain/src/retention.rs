@@ -53,7 +53,8 @@ pub struct Left {
 /// What would be lost with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worth {
-    /// A record: a log, a patch, a file that was delivered by being kept.
+    /// A record: a log, a patch, a file that was delivered by being kept, the checkpoint of a task
+    /// that others may go on from.
     Record,
     /// Work that is nowhere else.
     OnlyCopy,

@@ -39,7 +39,8 @@ impl App {
         Ok(())
     }
 
-    /// The newest checkpoint of `from`, an attempt of the task whose live attempt the worker holds.
+    /// The newest checkpoint of `from`, an attempt of the task whose live attempt the worker holds, or
+    /// of the one that this goes on from.
     pub async fn open_checkpoint(
         &self,
         worker: WorkerId,
@@ -55,7 +56,7 @@ impl App {
         if !holds {
             return Err(Error::NotYours(attempt));
         }
-        if self.store.attempt(from).await?.is_none_or(|earlier| earlier.task != task) {
+        if !self.may_go_on_from(task, from).await? {
             return Err(Error::NoCheckpoint(from));
         }
         for _ in 1..OPEN_TRIES {
@@ -65,6 +66,15 @@ impl App {
             }
         }
         self.open_newest(from).await
+    }
+
+    async fn may_go_on_from(&self, task: TaskId, attempt: AttemptId) -> Result<bool, Error> {
+        let Some(earlier) = self.store.attempt(attempt).await? else { return Ok(false) };
+        if earlier.task == task {
+            return Ok(true);
+        }
+        let goes_on_from = self.store.task(task).await?.and_then(|task| task.goes_on_from);
+        Ok(goes_on_from == Some(earlier.task))
     }
 
     async fn open_newest(&self, attempt: AttemptId) -> Result<OpenCheckpoint, Error> {

@@ -57,6 +57,8 @@ pub enum Error {
     HasNotEnded { task: TaskId, state: &'static str },
     #[error(transparent)]
     Library(Unusable),
+    #[error("task {task} waits for task {needs}, which did not succeed; retry that one first")]
+    NeedsRetryFirst { task: TaskId, needs: u64 },
     #[error("attempt {0} is not this worker's, or is no longer open")]
     NotYours(AttemptId),
     #[error(

@@ -3,13 +3,15 @@
 use factory_domain::task::FailureClass;
 use factory_domain::{ParkReason, TaskId, TaskState};
 
+use super::standing::blocked_by;
 use super::{App, Error};
 use crate::store::{ArtifactEntry, AttemptEntry, Pruned, TaskEntry};
 
 #[derive(Debug)]
 pub struct TaskDetail {
     pub task: TaskEntry,
-    /// While it is queued: why no worker takes it. While it is parked by a failure: which try comes next.
+    /// While it is queued: why no worker takes it. While it is parked by a failure: which try comes
+    /// next. While it is blocked: for which tasks.
     pub waiting_for: Option<String>,
     pub attempts: Vec<AttemptDetail>,
     /// The feed's cursor before this was read.
@@ -46,7 +48,7 @@ impl App {
         Ok((task, waiting_for))
     }
 
-    /// For each task, why no worker takes it, or after a failure which try comes next;
+    /// For each task, why no worker takes it, after a failure which try comes next, or which tasks block it;
     /// `None` for one that is about to be taken, and in any other state.
     pub(super) fn waiting_for<'a>(
         &self,
@@ -77,6 +79,7 @@ impl App {
                 TaskState::Parked { why: ParkReason::Backoff { ref failure }, .. } => {
                     self.next_try(task, failure.reason.class())
                 }
+                TaskState::Blocked => blocked_by(task),
                 _ => None,
             })
             .collect()

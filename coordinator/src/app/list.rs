@@ -17,6 +17,9 @@ pub struct ListRequest {
     pub states: Vec<&'static str>,
     pub repo: Option<String>,
     pub labels: Labels,
+    pub role: Option<String>,
+    /// The parent of all of them, by id, prefix or number.
+    pub parent: Option<String>,
     /// 0: the default.
     pub page_size: u32,
     /// Empty: the first page.
@@ -47,10 +50,16 @@ impl App {
             size if size <= MAX_PAGE => size,
             size => return Err(Error::invalid("page_size", format!("is {size}; at most {MAX_PAGE}"))),
         };
+        let parent = match &request.parent {
+            Some(parent) => Some(self.store.resolve(parent).await?),
+            None => None,
+        };
         let filter = ListFilter {
             states: request.states,
             repo: request.repo,
             labels: request.labels,
+            role: request.role,
+            parent,
             before,
             limit: size + 1,
         };
@@ -88,7 +97,8 @@ fn weight(task: &TaskEntry) -> usize {
 
 /// A token begins with this, so that one page's token is not taken for another list's.
 fn fingerprint(request: &ListRequest) -> String {
-    let filters = format!("{:?} {:?} {:?}", request.states, request.repo, request.labels);
+    let ListRequest { states, repo, labels, role, parent, .. } = request;
+    let filters = format!("{states:?} {repo:?} {labels:?} {role:?} {parent:?}");
     format!("{}-", hex::encode(&Sha256::digest(filters)[..4]))
 }
 

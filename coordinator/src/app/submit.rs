@@ -1,6 +1,6 @@
 //! Accepting tasks.
 
-use factory_domain::{Brief, Links, TaskId, TaskSpec};
+use factory_domain::{Brief, DependencyPolicy, TaskId, TaskSpec};
 use uuid::Uuid;
 
 use super::{App, Error, FieldViolation};
@@ -17,20 +17,33 @@ pub struct Wanted {
     pub spec: TaskSpec,
     /// Empty: none.
     pub idempotency_key: String,
+    /// By which others of the same call name it, as `@name`; empty: none.
+    pub name: String,
+    /// Ids, prefixes, numbers or `@name`, as in the other links.
+    pub after: Vec<String>,
+    pub on_failed_dependency: DependencyPolicy,
+    /// Empty: none.
+    pub parent: String,
+    /// Empty: none.
+    pub goes_on_from: String,
 }
 
 impl App {
     /// Accepts all of `wanted` or none. When this returns, they survive a crash.
     pub async fn submit(&self, wanted: Vec<Wanted>, traceparent: &str) -> Result<Vec<Submitted>, Error> {
         check(&wanted)?;
+        let ids: Vec<TaskId> = wanted.iter().map(|_| TaskId::from_uuid(Uuid::now_v7())).collect();
+        let links = self.links(&wanted, &ids).await?;
         let mut tasks: Vec<_> = wanted
             .into_iter()
-            .map(|task| NewTask {
-                id: TaskId::from_uuid(Uuid::now_v7()),
+            .zip(ids)
+            .zip(links)
+            .map(|((task, id), links)| NewTask {
+                id,
                 spec: task.spec,
                 idempotency_key: Some(task.idempotency_key).filter(|key| !key.is_empty()),
                 retry_of: None,
-                links: Links::default(),
+                links,
                 brief: Brief::default(),
                 traceparent: traceparent.to_owned(),
             })

@@ -75,10 +75,12 @@ fn code_of(error: &Error) -> Code {
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
         Error::Library(Unusable::Unknown { .. }) => Code::NotFound,
         Error::KeyReused { .. } => Code::AlreadyExists,
-        Error::HasEnded { .. } | Error::HasNotEnded { .. } | Error::Protocol { .. } | Error::NotYours(_) => {
-            Code::FailedPrecondition
-        }
         Error::Library(Unusable::Broken { .. }) => Code::FailedPrecondition,
+        Error::HasEnded { .. }
+        | Error::HasNotEnded { .. }
+        | Error::NeedsRetryFirst { .. }
+        | Error::Protocol { .. }
+        | Error::NotYours(_) => Code::FailedPrecondition,
         Error::Silent(_) => Code::DeadlineExceeded,
         Error::SessionOver => Code::Aborted,
         Error::Stopping | Error::Store(StoreError::Closed) => Code::Unavailable,

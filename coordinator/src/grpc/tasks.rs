@@ -97,12 +97,21 @@ fn read_wanted(tasks: Vec<v1::NewTask>) -> Result<Vec<Wanted>, Error> {
     let mut wanted = Vec::with_capacity(tasks.len());
     let mut violations = Vec::new();
     for (index, task) in tasks.into_iter().enumerate() {
+        let on_failed_dependency = task.on_failed_dependency().into();
         let Some(spec) = task.spec else {
             violations.push(FieldViolation::new(format!("tasks[{index}].spec"), "is missing"));
             continue;
         };
         match spec_from_wire(spec) {
-            Ok(spec) => wanted.push(Wanted { spec, idempotency_key: task.idempotency_key }),
+            Ok(spec) => wanted.push(Wanted {
+                spec,
+                idempotency_key: task.idempotency_key,
+                name: task.name,
+                after: task.after,
+                on_failed_dependency,
+                parent: task.parent,
+                goes_on_from: task.goes_on_from,
+            }),
             Err(found) => violations.extend(
                 found.into_iter().map(|v| FieldViolation::new(format!("tasks[{index}].{}", v.field), v.why)),
             ),
@@ -127,6 +136,8 @@ fn read_list(request: v1::ListRequest) -> Result<ListRequest, Error> {
         states,
         repo: Some(request.repo).filter(|repo| !repo.is_empty()),
         labels,
+        role: Some(request.role).filter(|role| !role.is_empty()),
+        parent: Some(request.parent).filter(|parent| !parent.is_empty()),
         page_size: request.page_size,
         page_token: request.page_token,
     })

@@ -3,7 +3,9 @@
 use factory_domain::{TaskState, Timestamp};
 use factory_proto::{convert, v1};
 
-use crate::app::{AttemptDetail, DrainState, TaskDetail, WorkerDetail, WorkerView, why_removed};
+use crate::app::{
+    AttemptDetail, DrainState, TaskDetail, WorkerDetail, WorkerView, cancelled_because, why_removed,
+};
 use crate::store::{
     ArtifactEntry, ArtifactKind, FeedEvent, HeldEntry, Pruned, PrunedItem, Submitted, TaskEntry,
 };
@@ -29,6 +31,11 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
         TaskState::Succeeded { attempt } | TaskState::Failed { attempt, .. } => Some(*attempt),
         _ => None,
     });
+    let cancelled_because = cancelled_because(&entry).unwrap_or_default();
+    let (parent_id, parent_number) =
+        entry.parent.map_or_else(Default::default, |(id, number)| (id.to_string(), number));
+    let (progress, progress_percent) =
+        entry.progress.map_or_else(Default::default, |it| (it.text, it.percent.map(u32::from)));
     let unreachable =
         lease.is_some_and(|lease| matches!(lease.contact, factory_domain::Contact::Unreachable { .. }));
     v1::Task {
@@ -51,6 +58,15 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
         retry_of: entry.retry_of.map(|task| task.to_string()).unwrap_or_default(),
         retried_as: entry.retried_as.map(|task| task.to_string()).unwrap_or_default(),
         report: entry.report.map(Into::into),
+        after: entry.after.iter().map(|needed| needed.id.to_string()).collect(),
+        on_failed_dependency: v1::DependencyPolicy::from(entry.on_failed_dependency).into(),
+        parent_id,
+        parent_number,
+        goes_on_from: entry.goes_on_from.map(|task| task.to_string()).unwrap_or_default(),
+        cancelled_because,
+        progress,
+        progress_percent,
+        children: entry.children,
         spec: Some(entry.spec.into()),
         ..v1::Task::default()
     }

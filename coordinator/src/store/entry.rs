@@ -1,8 +1,8 @@
 //! What the store knows, as its reading verbs show it.
 
 use factory_domain::{
-    AgentKind, AttemptId, AttemptState, Because, Continuation, Labels, Left, Preference, Report, SessionId,
-    Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    AgentKind, AttemptId, AttemptState, Because, Continuation, DependencyPolicy, Labels, Left, Preference,
+    Progress, Report, SessionId, Settled, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
 };
 
 #[derive(Debug, Clone)]
@@ -78,6 +78,27 @@ pub struct TaskEntry {
     pub open_questions: u32,
     /// Of the deciding attempt.
     pub report: Option<Report>,
+    /// Those it waits for, or has waited for, in the order given at the submit.
+    pub after: Vec<Needed>,
+    pub on_failed_dependency: DependencyPolicy,
+    /// With its short number.
+    pub parent: Option<(TaskId, u64)>,
+    pub goes_on_from: Option<TaskId>,
+    /// Tasks that name it as their parent.
+    pub children: u32,
+    /// By its agent's newest word.
+    pub progress: Option<Progress>,
+}
+
+/// A task that another waits for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Needed {
+    pub id: TaskId,
+    pub number: u64,
+    /// By name, as in [`TaskState::NAMES`].
+    pub state: String,
+    /// How it ended for the one that waits; `None`: it has not.
+    pub settled: Option<Settled>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +123,9 @@ pub struct ListFilter {
     pub states: Vec<&'static str>,
     pub repo: Option<String>,
     pub labels: Labels,
+    pub role: Option<String>,
+    /// Only children of this task.
+    pub parent: Option<TaskId>,
     /// Only tasks with a smaller number: where the page before ended.
     pub before: Option<u64>,
     pub limit: u32,

@@ -28,7 +28,7 @@ pub use board::{
 };
 pub use entry::{
     AgentFound, ArtifactEntry, ArtifactKey, ArtifactKind, AttemptEntry, FeedEvent, HeldEntry, KeptArtifact,
-    ListFilter, LogStanding, Pruned, PrunedItem, TaskEntry, WorkerEntry, WorkerRow,
+    ListFilter, LogStanding, Needed, Pruned, PrunedItem, TaskEntry, WorkerEntry, WorkerRow,
 };
 pub use error::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
 pub use inbox::InboxStore;

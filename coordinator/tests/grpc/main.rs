@@ -6,6 +6,7 @@ mod auth;
 mod board;
 mod checkpoint;
 mod continuation;
+mod dependencies;
 mod drain;
 mod leases;
 mod library;

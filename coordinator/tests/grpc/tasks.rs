@@ -6,7 +6,7 @@ use tonic_types::StatusExt;
 
 use crate::setup::{Factory, Worker, prompt, soon, succeeded};
 
-fn fields(status: &Status) -> Vec<String> {
+pub fn fields(status: &Status) -> Vec<String> {
     let bad = status.get_details_bad_request().expect("a BadRequest");
     bad.field_violations.into_iter().map(|violation| violation.field).collect()
 }

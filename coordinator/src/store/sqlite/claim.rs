@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use factory_domain::{
     AttemptId, Brief, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, WorkerId,
-    continuation, schedule,
+    continuation, continuation::taken_up, schedule,
 };
 use serde::Serialize;
 
@@ -134,18 +134,38 @@ struct PastRow {
     outcome: Option<String>,
 }
 
-/// What the next attempts of those tasks go on from that were tried before.
+/// What the next attempts of those tasks go on from that were tried before, or go on from another.
 async fn continued(
     tx: &mut Tx<'_>,
     tasks: impl Iterator<Item = &Loaded>,
 ) -> Result<HashMap<TaskId, Continuation>, StoreError> {
-    let tried: Vec<TaskId> =
-        tasks.filter(|task| task.standing.tally.attempts > 0).map(|task| task.task).collect();
-    if tried.is_empty() {
+    let (mut tried, mut from) = (Vec::new(), Vec::new());
+    for task in tasks {
+        if task.standing.tally.attempts > 0 {
+            tried.push(task.task);
+        }
+        from.extend(task.goes_on_from.map(|other| (task.task, other)));
+    }
+    let own = histories(tx, &tried).await?;
+    let own = own.into_iter().filter_map(|(task, history)| Some((task, continuation(&history)?)));
+    let mut continued: HashMap<TaskId, Continuation> = own.collect();
+    // Until it has come to an agent of its own.
+    from.retain(|(task, _)| !continued.contains_key(task));
+    let others = histories(tx, &from.iter().map(|(_, other)| *other).collect::<Vec<_>>()).await?;
+    for (task, other) in from {
+        let taken = others.get(&other).and_then(|history| taken_up(history));
+        continued.extend(taken.map(|taken| (task, taken)));
+    }
+    Ok(continued)
+}
+
+/// The attempts that came to an agent, by their tasks.
+async fn histories(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<TaskId, Vec<Past>>, StoreError> {
+    if tasks.is_empty() {
         return Ok(HashMap::new());
     }
     let rows: Vec<PastRow> = sqlx::query_as(statements::PAST_ATTEMPTS)
-        .bind(to_json(&tried))
+        .bind(to_json(&tasks))
         .fetch_all(&mut *tx.connection)
         .await?;
     let mut histories: HashMap<TaskId, Vec<Past>> = HashMap::new();
@@ -154,7 +174,7 @@ async fn continued(
         let (attempt, worker) = (rows::attempt_id(&row.id)?, rows::worker_id(&row.worker_id)?);
         histories.entry(rows::task_id(&row.task_id)?).or_default().push(Past { attempt, worker, outcome });
     }
-    Ok(histories.into_iter().filter_map(|(task, history)| Some((task, continuation(&history)?))).collect())
+    Ok(histories)
 }
 
 #[derive(sqlx::FromRow)]

@@ -59,6 +59,12 @@ fn branch(query: &mut QueryBuilder<Sqlite>, filter: &ListFilter, state: Option<&
     if let Some(repo) = &filter.repo {
         query.push(" AND f.repo = ").push_bind(repo.clone());
     }
+    if let Some(role) = &filter.role {
+        query.push(" AND f.spec ->> '$.role' = ").push_bind(role.clone());
+    }
+    if let Some(parent) = filter.parent {
+        query.push(" AND f.parent_id = ").push_bind(parent.as_bytes().to_vec());
+    }
     if !filter.labels.is_empty() {
         query.push(WITH_LABELS).push_bind(to_json(&filter.labels)).push(WITH_LABELS_END);
     }

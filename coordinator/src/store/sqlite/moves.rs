@@ -24,6 +24,7 @@ use crate::store::{Applied, StoreError};
 pub(super) struct Loaded {
     pub task: TaskId,
     pub standing: Standing,
+    pub goes_on_from: Option<TaskId>,
     /// Where the work of its last attempt lies, if there is any.
     prefer_worker: Option<WorkerId>,
     /// Until when others leave it to that worker.
@@ -38,6 +39,7 @@ struct StandingRow {
     prefer_worker: Option<Vec<u8>>,
     prefer_until: Option<i64>,
     open_questions: u32,
+    goes_on_from: Option<Vec<u8>>,
     #[sqlx(flatten)]
     columns: StateColumns,
 }
@@ -60,7 +62,9 @@ pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<Ta
         let attempt = id.zip(row.columns.attempt_state()?);
         let prefer_worker = row.prefer_worker.as_deref().map(rows::worker_id).transpose()?;
         let prefer_until = row.prefer_until.map(Timestamp::from_millis);
-        loaded.insert(task, Loaded { task, standing, prefer_worker, prefer_until, attempt });
+        let goes_on_from = row.goes_on_from.as_deref().map(rows::task_id).transpose()?;
+        let loaded_task = Loaded { task, standing, goes_on_from, prefer_worker, prefer_until, attempt };
+        loaded.insert(task, loaded_task);
     }
     Ok(loaded)
 }

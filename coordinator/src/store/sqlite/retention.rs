@@ -114,6 +114,7 @@ struct KeptRow {
     task_id: Vec<u8>,
     state: String,
     ended_at: Option<i64>,
+    keep_session: bool,
     /// Of a bundle's attempt: the newest commit it reported.
     newest: Option<String>,
     /// Of a bundle's task: what its attempts brought to the origin.
@@ -125,7 +126,8 @@ impl KeptRow {
         let entry = self.artifact.read()?;
         let pushed: Vec<String> =
             self.pushed.as_deref().map_or(Ok(Vec::new()), |pushed| from_json(pushed, "pushed commits"))?;
-        let worth = worth(&entry, &self.state, self.newest.as_deref(), &pushed);
+        let newest = self.newest.as_deref();
+        let worth = worth(&entry, &self.state, self.keep_session, newest, &pushed);
         let task = rows::task_id(&self.task_id)?;
         let bytes = entry.bytes;
         let ended_at = self.ended_at.map(Timestamp::from_millis);
@@ -133,13 +135,21 @@ impl KeptRow {
     }
 }
 
-fn worth(entry: &ArtifactEntry, state: &str, newest: Option<&str>, pushed: &[String]) -> Worth {
+fn worth(
+    entry: &ArtifactEntry,
+    state: &str,
+    keep_session: bool,
+    newest: Option<&str>,
+    pushed: &[String],
+) -> Worth {
     match entry.kind {
         ArtifactKind::Bundle if is_only_copy(newest, pushed) => Worth::OnlyCopy,
         ArtifactKind::Bundle | ArtifactKind::Patch | ArtifactKind::File => Worth::Record,
         ArtifactKind::CheckpointWork | ArtifactKind::CheckpointTranscript if state == "failed" => {
             Worth::Rescue
         }
+        // Another task may go on from it.
+        ArtifactKind::CheckpointWork | ArtifactKind::CheckpointTranscript if keep_session => Worth::Record,
         ArtifactKind::CheckpointWork | ArtifactKind::CheckpointTranscript => Worth::Spent,
     }
 }

@@ -153,6 +153,13 @@ pub(super) struct TaskRow {
     retried_as: Option<Vec<u8>>,
     open_questions: u32,
     report: Option<String>,
+    after: String,
+    on_failed_dependency: String,
+    parent_id: Option<Vec<u8>>,
+    parent_number: Option<i64>,
+    goes_on_from: Option<Vec<u8>>,
+    children: u32,
+    progress: Option<String>,
 }
 
 impl TaskRow {
@@ -178,6 +185,15 @@ impl TaskRow {
             retried_as: self.retried_as.as_deref().map(task_id).transpose()?,
             open_questions: self.open_questions,
             report: report(self.report.as_deref())?,
+            after: from_json(&self.after, "after")?,
+            on_failed_dependency: from_name(&self.on_failed_dependency, "on_failed_dependency")?,
+            parent: match self.parent_id.as_deref().zip(self.parent_number) {
+                Some((parent, number)) => Some((task_id(parent)?, unsigned(number)?)),
+                None => None,
+            },
+            goes_on_from: self.goes_on_from.as_deref().map(task_id).transpose()?,
+            children: self.children,
+            progress: self.progress.as_deref().map(|json| from_json(json, "progress")).transpose()?,
         })
     }
 }
@@ -247,6 +263,9 @@ pub(super) struct EventRow {
     continues: Option<String>,
     continues_number: Option<u32>,
     question: Option<String>,
+    /// Where that attempt is another task's.
+    continues_task: Option<i64>,
+    needed_number: Option<i64>,
 }
 
 impl EventRow {
@@ -254,9 +273,11 @@ impl EventRow {
         let event: Option<Event> = self.event.as_deref().map(|json| from_json(json, "event")).transpose()?;
         let state: TaskState = from_json(&self.state, "state")?;
         let continues = continues(self.continues.as_deref())?.zip(self.continues_number);
-        let continues = continues.map(|(continues, from)| continues.conversation.with_attempt(from));
         let question = self.question.as_deref().zip(event.as_ref());
         let question = question.map(|(json, event)| questions::told(json, event)).transpose()?;
+        let other = self.continues_task.map(|task| format!(" of task {task}")).unwrap_or_default();
+        let continues = continues.map(|(continues, from)| continues.conversation.with_attempt(from) + &other);
+        let needed = self.needed_number.map(|number| format!("task {number} did not succeed"));
         Ok(FeedEvent {
             cursor: unsigned(self.cursor)?,
             at: Timestamp::from_millis(self.at),
@@ -265,7 +286,7 @@ impl EventRow {
             attempt: self.attempt_id.as_deref().map(attempt_id).transpose()?,
             attempt_number: self.attempt_number,
             kind: self.kind,
-            detail: continues.or(question).or_else(|| detail(&event?, &state)),
+            detail: continues.or(question).or(needed).or_else(|| detail(&event?, &state)),
             state,
             worker_name: self.worker_name,
         })

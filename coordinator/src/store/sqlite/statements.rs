@@ -29,6 +29,12 @@ macro_rules! task_columns {
          t.prefer_worker, t.prefer_until, t.submitted_at, t.updated_at, t.ended_at, t.retry_of,
          (SELECT r.id FROM tasks r WHERE r.retry_of = t.id ORDER BY r.number DESC LIMIT 1) AS retried_as,
          (SELECT count(*) FROM questions q WHERE q.task_id = t.id AND q.state = 'open') AS open_questions,
+         (SELECT json_group_array(json_object('id', hex(n.id), 'number', n.number, 'state', n.state,
+                                              'settled', d.settled) ORDER BY d.position)
+          FROM dependencies d CROSS JOIN tasks n ON n.id = d.needs_id WHERE d.task_id = t.id) AS after,
+         t.on_failed_dependency, t.parent_id,
+         (SELECT p.number FROM tasks p WHERE p.id = t.parent_id) AS parent_number, t.goes_on_from,
+         (SELECT count(*) FROM tasks c WHERE c.parent_id = t.id) AS children, t.progress,
          a.worker_id, a.state AS attempt_state, a.unreachable_since, a.report, w.name AS worker_name"
     };
 }
@@ -66,7 +72,11 @@ macro_rules! event_columns {
          CASE WHEN e.kind IN ('asked', 'answered') THEN (
              SELECT json_object('number', q.number, 'text', q.text, 'options', json(q.options), 'answer', q.answer,
                                 'by', q.answered_by)
-             FROM questions q WHERE q.id = unhex(e.event ->> '$.question', '-')) END AS question
+             FROM questions q WHERE q.id = unhex(e.event ->> '$.question', '-')) END AS question,
+         CASE e.kind WHEN 'offered' THEN (SELECT o.number FROM attempts f JOIN tasks o ON o.id = f.task_id
+             WHERE f.id = unhex(a.continues ->> '$.from', '-') AND o.id <> e.task_id) END AS continues_task,
+         CASE e.kind WHEN 'dependency_failed' THEN (SELECT n.number FROM tasks n
+             WHERE n.id = unhex(e.event ->> '$.task', '-')) END AS needed_number
          FROM events e
          JOIN tasks t ON t.id = e.task_id
          LEFT JOIN attempts a ON a.id = e.attempt_id
@@ -127,7 +137,7 @@ statements! {
     STANDINGS =
         "SELECT t.id, t.number, t.spec ->> '$.max_attempts' AS max_attempts, t.state, t.attempt_id, t.wake_at,
                 t.parked_because, t.failure, t.cancelled_because, t.attempts, t.agent_failures, t.infrastructure_failures,
-                t.usage_limits, t.prefer_worker, t.prefer_until,
+                t.usage_limits, t.prefer_worker, t.prefer_until, t.goes_on_from,
                 (SELECT count(*) FROM questions q WHERE q.task_id = t.id AND q.state = 'open') AS open_questions,
                 a.worker_id, a.state AS attempt_state, a.unreachable_since
          FROM json_each(?1) AS wanted
@@ -298,6 +308,7 @@ statements! {
          CROSS JOIN tasks t ON t.id = a.task_id";
     KEPT_ARTIFACTS =
         "SELECT f.attempt_id, f.kind, f.name, f.bytes, f.sha256, a.task_id, t.state, t.ended_at,
+                coalesce(t.spec ->> '$.keep_session', false) AS keep_session,
                 CASE f.kind WHEN 'bundle' THEN a.report ->> '$.commits[0].id' END AS newest,
                 CASE f.kind WHEN 'bundle' THEN (
                     SELECT json_group_array(c.value ->> '$.id')
