@@ -66,6 +66,11 @@ fn each_command_shows_examples() {
         let text = stdout(&factoryctl(&[command, "--help"]));
         assert!(text.contains("Examples:\n  factoryctl "), "{command}:\n{text}");
     }
+    for command in ["search", "add", "list", "findings", "errors"] {
+        let text = stdout(&factoryctl(&["memory", command, "--help"]));
+        let example = format!("factoryctl memory {command}");
+        assert!(text.contains("Examples:") && text.contains(&example), "{command}:\n{text}");
+    }
     for command in ["show", "drain", "resume"] {
         let text = stdout(&factoryctl(&["workers", command, "--help"]));
         let example = format!("Examples:\n  factoryctl workers {command} ");
@@ -88,6 +93,8 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["submit", "x", "--repo", "octo/app", "--branch", "-D"], "--branch:"),
         (&["submit", "x", "--repo", "octo/app", "--base", "--upload-pack=x"], "--base:"),
         (&["--url", "ftp://x", "status"], "ftp://x"),
+        (&["memory", "add", "x", "--kind", "hunch"], "error, code, decision, fact, doc"),
+        (&["memory", "search"], "<QUERY>"),
         (&["nonsense"], "nonsense"),
     ] {
         let output = factoryctl(args);

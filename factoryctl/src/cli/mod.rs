@@ -2,6 +2,7 @@
 
 mod batch;
 mod library;
+mod memory;
 mod task;
 mod together;
 
@@ -18,6 +19,9 @@ use crate::watch::WatchCursor;
 
 pub use batch::Batch;
 pub use library::{LibraryCommand, LibraryName, Roles, Templates};
+pub use memory::{
+    Memory, MemoryAdd, MemoryCommand, MemoryList, MemoryPage, MemoryScope, MemorySearch, MemoryView,
+};
 pub use task::{Deliver, Leftovers, MicroUsd, TaskArgs, duration, micro_usd};
 pub use together::{OnConflict, OnFailedDependency, PermissionMode};
 
@@ -87,6 +91,7 @@ pub enum Command {
     Workers(Workers),
     Roles(Roles),
     Templates(Templates),
+    Memory(Memory),
     Completions(Completions),
     /// Print the version
     Version,

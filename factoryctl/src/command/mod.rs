@@ -3,6 +3,9 @@
 mod factory_demo;
 mod factory_up;
 mod library_check;
+mod memory_add;
+mod memory_list;
+mod memory_search;
 mod roles_list;
 mod roles_show;
 mod shell_completions;
@@ -26,7 +29,7 @@ mod workers_show;
 use factory_proto::client::Client;
 use factory_proto::v1;
 
-use crate::cli::{Cli, Command, LibraryCommand, WorkersCommand};
+use crate::cli::{Cli, Command, Global, LibraryCommand, MemoryCommand, WorkersCommand};
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::render::Console;
@@ -73,8 +76,24 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
             }
             LibraryCommand::Check => library_check::run(&Connection::open(global).await?, console).await,
         },
+        Command::Memory(memory) => memory_command(memory.command.unwrap_or_default(), global, console).await,
         Command::Completions(args) => shell_completions::run(console, &args),
         Command::Version => version(console),
+    }
+}
+
+async fn memory_command(
+    command: MemoryCommand,
+    global: &Global,
+    console: Console,
+) -> Result<Exit, CommandError> {
+    let connection = &Connection::open(global).await?;
+    match command {
+        MemoryCommand::Search(args) => memory_search::run(connection, console, args).await,
+        MemoryCommand::Add(args) => memory_add::run(connection, console, args).await,
+        MemoryCommand::List(args) => memory_list::list(connection, console, args).await,
+        MemoryCommand::Findings(args) => memory_list::findings(connection, console, args).await,
+        MemoryCommand::Errors(args) => memory_list::errors(connection, console, args).await,
     }
 }
 

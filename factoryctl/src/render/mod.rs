@@ -7,6 +7,7 @@ pub mod diff;
 pub mod event;
 pub mod json;
 pub mod library;
+pub mod memory;
 pub mod page;
 pub mod plain;
 pub mod summary;

@@ -3,6 +3,7 @@
 
 mod batch;
 mod library;
+mod memory;
 mod report;
 mod stream;
 mod task;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use batch::{BatchTaskView, PlannedView};
 pub use library::{ProblemView, RoleView, TemplateView};
+pub use memory::{MemoryHitView, MemoryView};
 pub use report::{CommitView, DiffStatView, ReportView};
 pub use stream::{EndedView, EventView, LogLineView, stream_name};
 pub use task::{ArtifactView, AttemptView, SubmittedView, TaskInFull, TaskView};
