@@ -1,6 +1,6 @@
 //! What follows a committed transition. The one place that acts on effects.
 
-use factory_domain::Effect;
+use factory_domain::{Effect, Event};
 
 use super::App;
 use crate::store::Applied;
@@ -17,6 +17,9 @@ impl App {
             "task moved"
         );
         self.fences.forget(applied.task);
+        if let Event::Answered { .. } = applied.event {
+            self.told.notify_waiters();
+        }
         if let Some(preference) = applied.prefers {
             self.fleet.keep_for(preference);
         }

@@ -6,7 +6,9 @@ use factory_proto::protocol::{Skew, Versions};
 use crate::artifacts::ArtifactError;
 use crate::library::Unusable;
 use crate::logs::LogError;
-use crate::store::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
+use crate::store::{
+    AnswerError, ApplyError, AskError, CheckpointError, ResolveError, StoreError, SubmitError,
+};
 
 /// One field that cannot be accepted, by its path in the request: `tasks[2].prompt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,10 @@ pub enum Error {
     Removed(String),
     #[error("`{0}` is the beginning of several task ids; give more of it")]
     AmbiguousTask(String),
+    #[error("there is no question `{0}` of this task")]
+    NoSuchQuestion(String),
+    #[error("{0}")]
+    NotAnswered(AnswerError),
     #[error("there is no worker `{0}`")]
     NoSuchWorker(String),
     #[error("`{name}` means several workers: {meant}; give more of the name, or the id")]
@@ -120,6 +126,26 @@ impl From<CheckpointError> for Error {
                 Self::CheckpointFileMissing { number, attempt }
             }
             CheckpointError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<AskError> for Error {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::NotYours(attempt) => Self::NotYours(attempt),
+            AskError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<AnswerError> for Error {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Store(error) => Self::Store(error),
+            AnswerError::NotAnAnswer(why) => Self::invalid("text", why),
+            AnswerError::NoSuchQuestion(name) => Self::NoSuchQuestion(name),
+            error => Self::NotAnswered(error),
         }
     }
 }

@@ -3,7 +3,9 @@
 
 mod acting;
 mod alarm;
+mod answer;
 mod artifacts;
+mod ask;
 mod brief;
 mod cancel;
 mod checkpoint;
@@ -47,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use acting::Acting;
+pub use answer::QuestionsRequest;
 pub use artifacts::{ArtifactContent, ArtifactName};
 pub use checkpoint::OpenCheckpoint;
 pub use disk::{Change, Room};

@@ -8,8 +8,7 @@ use factory_proto::v1;
 use factory_proto::v1::agent_service_server::AgentService;
 use tonic::{Request, Response, Status};
 
-use super::board;
-use super::memory;
+use super::{board, memory, questions};
 use crate::app::{Acting, App, Error, MemoryQuery, Reading};
 
 pub struct Agents(pub Arc<App>);
@@ -29,16 +28,22 @@ impl Agents {
 #[tonic::async_trait]
 impl AgentService for Agents {
     async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("Ask is not served yet"))
+        let mut request = request.into_inner();
+        let acting = self.acting(request.attempt.take()).await?;
+        let (key, question) = questions::read(request)?;
+        let question = self.0.ask(&acting, &key, question).await?;
+        Ok(Response::new(v1::AskResponse { question: Some(questions::view(question)) }))
     }
 
     async fn await_answer(
         &self,
         request: Request<v1::AwaitAnswerRequest>,
     ) -> Result<Response<v1::AwaitAnswerResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("AwaitAnswer is not served yet"))
+        let v1::AwaitAnswerRequest { attempt, question_id, wait_ms } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let id = question_id.parse().map_err(|error| Error::invalid("question_id", error))?;
+        let question = self.0.await_answer(&acting, id, Duration::from_millis(wait_ms)).await?;
+        Ok(Response::new(v1::AwaitAnswerResponse { question: Some(questions::view(question)) }))
     }
 
     async fn post_message(

@@ -8,8 +8,10 @@ use factory_proto::v1::board_service_server::BoardService;
 use futures_util::stream::{self, BoxStream};
 use tonic::{Request, Response, Status};
 
-use super::stream_to_client;
-use crate::app::{App, Error, HandoffsRequest, MessagesRequest, WantedHandoff, WantedMessage};
+use super::{questions, stream_to_client};
+use crate::app::{
+    App, Error, HandoffsRequest, MessagesRequest, QuestionsRequest, WantedHandoff, WantedMessage,
+};
 use crate::store::{HandoffEntry, HandoffTo, MessageEntry};
 
 pub struct Board(pub Arc<App>);
@@ -103,16 +105,24 @@ impl BoardService for Board {
 
     async fn list_questions(
         &self,
-        _request: Request<v1::ListQuestionsRequest>,
+        request: Request<v1::ListQuestionsRequest>,
     ) -> Result<Response<v1::ListQuestionsResponse>, Status> {
-        Err(Status::unimplemented("ListQuestions is not served yet"))
+        let v1::ListQuestionsRequest { all, task, page_size, page_token } = request.into_inner();
+        let task = Some(task).filter(|task| !task.is_empty());
+        let page = self.0.questions(QuestionsRequest { task, all, page_size, page_token }).await?;
+        Ok(Response::new(v1::ListQuestionsResponse {
+            questions: page.questions.into_iter().map(questions::view).collect(),
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn answer(
         &self,
-        _request: Request<v1::AnswerRequest>,
+        request: Request<v1::AnswerRequest>,
     ) -> Result<Response<v1::AnswerResponse>, Status> {
-        Err(Status::unimplemented("Answer is not served yet"))
+        let v1::AnswerRequest { task, question, text, by } = request.into_inner();
+        let question = self.0.answer(&task, &question, text, &by).await?;
+        Ok(Response::new(v1::AnswerResponse { question: Some(questions::view(question)) }))
     }
 }
 

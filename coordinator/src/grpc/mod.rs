@@ -10,6 +10,7 @@ mod fleet;
 mod library;
 mod logs;
 mod memory;
+mod questions;
 mod session;
 mod status;
 mod tasks;

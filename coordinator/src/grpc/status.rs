@@ -68,6 +68,7 @@ fn code_of(error: &Error) -> Code {
         Error::NoSuchTask(_)
         | Error::NoSuchAttempt { .. }
         | Error::NoSuchArtifact { .. }
+        | Error::NoSuchQuestion(_)
         | Error::Removed(_) => Code::NotFound,
         Error::NoSuchMessage(_) | Error::NoSuchHandoff(_) => Code::NotFound,
         Error::NoCheckpoint(_) | Error::CheckpointFileMissing { .. } => Code::NotFound,
@@ -76,7 +77,8 @@ fn code_of(error: &Error) -> Code {
         Error::Library(Unusable::Unknown { .. }) => Code::NotFound,
         Error::KeyReused { .. } => Code::AlreadyExists,
         Error::Library(Unusable::Broken { .. }) => Code::FailedPrecondition,
-        Error::HasEnded { .. }
+        Error::NotAnswered(_)
+        | Error::HasEnded { .. }
         | Error::HasNotEnded { .. }
         | Error::NeedsRetryFirst { .. }
         | Error::Protocol { .. }

@@ -56,6 +56,7 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
         updated_at_ms: entry.updated_at.as_millis(),
         ended_at_ms: millis(entry.ended_at),
         retry_of: entry.retry_of.map(|task| task.to_string()).unwrap_or_default(),
+        open_questions: entry.open_questions,
         retried_as: entry.retried_as.map(|task| task.to_string()).unwrap_or_default(),
         report: entry.report.map(Into::into),
         after: entry.after.iter().map(|needed| needed.id.to_string()).collect(),

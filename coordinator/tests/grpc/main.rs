@@ -12,6 +12,7 @@ mod leases;
 mod library;
 mod logs;
 mod memory;
+mod questions;
 mod retention;
 mod setup;
 mod skew;
