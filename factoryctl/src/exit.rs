@@ -114,6 +114,12 @@ impl CommandError {
                 Code::NotFound if status.message().contains("no task") => {
                     Some("`factoryctl status` lists the tasks")
                 }
+                Code::NotFound if status.message().contains("no message") => {
+                    Some("`factoryctl messages` lists the messages")
+                }
+                Code::NotFound if status.message().contains("no handoff") => {
+                    Some("`factoryctl handoffs` lists the handoffs")
+                }
                 Code::NotFound if status.message().contains("no worker") => {
                     Some("`factoryctl workers` lists the workers")
                 }

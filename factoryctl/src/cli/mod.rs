@@ -1,6 +1,7 @@
 //! What can be typed: clap types and their help, nothing that acts.
 
 mod batch;
+mod board;
 mod library;
 mod memory;
 mod task;
@@ -18,6 +19,10 @@ use crate::render::Format;
 use crate::watch::WatchCursor;
 
 pub use batch::Batch;
+pub use board::{
+    CreateHandoff, FollowMessages, HandoffList, HandoffName, Handoffs, HandoffsCommand, MessageList,
+    MessageName, Messages, MessagesCommand, PostMessage,
+};
 pub use library::{LibraryCommand, LibraryName, Roles, Templates};
 pub use memory::{
     Memory, MemoryAdd, MemoryCommand, MemoryList, MemoryPage, MemoryScope, MemorySearch, MemoryView,
@@ -89,6 +94,8 @@ pub enum Command {
     Cancel(Cancel),
     Retry(Retry),
     Workers(Workers),
+    Messages(Box<Messages>),
+    Handoffs(Box<Handoffs>),
     Roles(Roles),
     Templates(Templates),
     Memory(Memory),

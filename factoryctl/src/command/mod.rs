@@ -2,10 +2,17 @@
 
 mod factory_demo;
 mod factory_up;
+mod handoffs_create;
+mod handoffs_list;
+mod handoffs_show;
 mod library_check;
 mod memory_add;
 mod memory_list;
 mod memory_search;
+mod messages_follow;
+mod messages_list;
+mod messages_post;
+mod messages_thread;
 mod roles_list;
 mod roles_show;
 mod shell_completions;
@@ -21,6 +28,7 @@ mod task_submit;
 mod task_watch;
 mod templates_list;
 mod templates_show;
+mod typed;
 mod workers_drain;
 mod workers_list;
 mod workers_resume;
@@ -29,7 +37,10 @@ mod workers_show;
 use factory_proto::client::Client;
 use factory_proto::v1;
 
-use crate::cli::{Cli, Command, Global, LibraryCommand, MemoryCommand, WorkersCommand};
+use crate::cli::{
+    Cli, Command, Global, Handoffs, HandoffsCommand, LibraryCommand, MemoryCommand, Messages,
+    MessagesCommand, WorkersCommand,
+};
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::render::Console;
@@ -62,6 +73,8 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
                 workers_resume::run(&Connection::open(global).await?, console, args).await
             }
         },
+        Command::Messages(args) => messages(global, console, *args).await,
+        Command::Handoffs(args) => handoffs(global, console, *args).await,
         Command::Roles(roles) => match roles.command.unwrap_or_default() {
             LibraryCommand::List => roles_list::run(&Connection::open(global).await?, console).await,
             LibraryCommand::Show(args) => {
@@ -94,6 +107,25 @@ async fn memory_command(
         MemoryCommand::List(args) => memory_list::list(connection, console, args).await,
         MemoryCommand::Findings(args) => memory_list::findings(connection, console, args).await,
         MemoryCommand::Errors(args) => memory_list::errors(connection, console, args).await,
+    }
+}
+
+async fn messages(global: &Global, console: Console, args: Messages) -> Result<Exit, CommandError> {
+    let connection = Connection::open(global).await?;
+    match args.command.unwrap_or(MessagesCommand::List(args.list)) {
+        MessagesCommand::List(args) => messages_list::run(&connection, console, args).await,
+        MessagesCommand::Post(args) => messages_post::run(&connection, console, args).await,
+        MessagesCommand::Thread(args) => messages_thread::run(&connection, console, args).await,
+        MessagesCommand::Follow(args) => messages_follow::run(&connection, console, args).await,
+    }
+}
+
+async fn handoffs(global: &Global, console: Console, args: Handoffs) -> Result<Exit, CommandError> {
+    let connection = Connection::open(global).await?;
+    match args.command.unwrap_or(HandoffsCommand::List(args.list)) {
+        HandoffsCommand::List(args) => handoffs_list::run(&connection, console, args).await,
+        HandoffsCommand::Show(args) => handoffs_show::run(&connection, console, args).await,
+        HandoffsCommand::Create(args) => handoffs_create::run(&connection, console, args).await,
     }
 }
 

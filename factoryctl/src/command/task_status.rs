@@ -7,8 +7,8 @@ use crate::cli::Status;
 use crate::command::get_task;
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
-use crate::render::json::{AttemptView, TaskInFull, TaskView};
-use crate::render::{Console, table, task, units};
+use crate::render::json::{AttemptView, HandoffView, TaskInFull, TaskView};
+use crate::render::{Console, board, table, task, units};
 
 pub async fn run(connection: &Connection, console: Console, args: Status) -> Result<Exit, CommandError> {
     match &args.task {
@@ -19,9 +19,12 @@ pub async fn run(connection: &Connection, console: Console, args: Status) -> Res
 
 async fn show(connection: &Connection, console: Console, name: &str) -> Result<Exit, CommandError> {
     let (entry, attempts) = get_task(&connection.client, name).await?;
+    let said = Said::about(connection, &entry.id).await?;
     if !console.for_people() {
         let attempt_list = attempts.iter().map(AttemptView::from).collect();
-        console.value(&TaskInFull { task: TaskView::from(&entry), attempt_list })?;
+        let handoffs = said.handoffs.iter().map(HandoffView::from).collect();
+        let task = TaskView::from(&entry);
+        console.value(&TaskInFull { task, attempt_list, messages: said.messages, handoffs })?;
         return Ok(Exit::Done);
     }
     let now = units::now_ms();
@@ -29,7 +32,41 @@ async fn show(connection: &Connection, console: Console, name: &str) -> Result<E
     if !attempts.is_empty() {
         console.line(format_args!("\n{}", table::attempts(console, &attempts, now).trim_fmt()))?;
     }
+    said.show(console, entry.number, now)?;
     Ok(Exit::Done)
+}
+
+/// What was said and handed on by a task and to it, as far as one page tells.
+struct Said {
+    messages: usize,
+    /// There are more.
+    more: bool,
+    handoffs: Vec<v1::Handoff>,
+}
+
+impl Said {
+    async fn about(connection: &Connection, task: &str) -> Result<Self, CommandError> {
+        let client = &connection.client;
+        let request = v1::ListMessagesRequest { task: task.to_owned(), page_size: 100, ..Default::default() };
+        let messages = client.board().list_messages(client.request(request)).await?.into_inner();
+        let request = v1::ListHandoffsRequest { task: task.to_owned(), page_size: 20, ..Default::default() };
+        let handoffs = client.board().list_handoffs(client.request(request)).await?.into_inner().handoffs;
+        let more = !messages.next_page_token.is_empty();
+        Ok(Self { messages: messages.messages.len(), more, handoffs })
+    }
+
+    fn show(&self, console: Console, task: u64, now_ms: i64) -> Result<(), CommandError> {
+        if !self.handoffs.is_empty() {
+            console
+                .line(format_args!("\n{}", board::handoffs(console, &self.handoffs, now_ms).trim_fmt()))?;
+        }
+        if self.messages > 0 {
+            let more = if self.more { " at least" } else { "" };
+            let count = units::count(self.messages as u64, "message");
+            console.line(format_args!("\n{count}{more}: `factoryctl messages --task {task}`"))?;
+        }
+        Ok(())
+    }
 }
 
 async fn list(connection: &Connection, console: Console, args: Status) -> Result<Exit, CommandError> {

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod batch;
+pub mod board;
 pub mod console;
 pub mod diff;
 pub mod event;

@@ -1,6 +1,7 @@
 //! The command line over a whole factory: `factoryctl up` in a process of its
 //! own, reached over its socket, with the scripted agent doing the work.
 
+mod board;
 mod demo;
 mod factory;
 mod library;

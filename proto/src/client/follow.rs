@@ -1,4 +1,5 @@
-//! Streams that outlive their connection: the event feed and a task's log, from a cursor on.
+//! Streams that outlive their connection: the event feed, a task's log and the message
+//! board, from a cursor on.
 //!
 //! When the connection breaks, or the coordinator is away for a restart, the
 //! stream says so, waits, connects anew and asks for what comes after the last
@@ -32,7 +33,10 @@ use futures_util::{Stream, stream};
 use tonic::{Code, Status, Streaming};
 
 use super::{Client, ClientConfig, ClientError};
-use crate::v1::{Event, FollowLogRequest, FollowLogResponse, LogPosition, WatchRequest, WatchResponse};
+use crate::v1::{
+    Event, FollowLogRequest, FollowLogResponse, FollowMessagesRequest, FollowMessagesResponse, LogPosition,
+    Message, WatchRequest, WatchResponse,
+};
 
 /// What a followed stream gives: its items, and word of its connection.
 #[derive(Debug, Clone)]
@@ -60,6 +64,12 @@ pub fn events(config: ClientConfig, request: WatchRequest) -> Following<Event> {
 
 /// A task's log from `request.from` on. An item holds one or more consecutive records of one attempt.
 pub fn log(config: ClientConfig, request: FollowLogRequest) -> Following<FollowLogResponse> {
+    follow(config, request)
+}
+
+/// The message board after `request.after`. Without it, messages posted while the connection is down before
+/// the first one came are missed.
+pub fn messages(config: ClientConfig, request: FollowMessagesRequest) -> Following<Message> {
     follow(config, request)
 }
 
@@ -119,6 +129,26 @@ impl Resumable for FollowLogRequest {
 
     fn ends(&self) -> bool {
         true
+    }
+}
+
+impl Resumable for FollowMessagesRequest {
+    type Message = FollowMessagesResponse;
+    type Item = Message;
+
+    async fn open(&self, client: &Client) -> Result<Streaming<FollowMessagesResponse>, Status> {
+        Ok(client.board().follow_messages(self.clone()).await?.into_inner())
+    }
+
+    fn advance(&mut self, response: FollowMessagesResponse) -> Option<Message> {
+        let message =
+            response.message.filter(|message| self.after.is_none_or(|after| message.number > after))?;
+        self.after = Some(message.number);
+        Some(message)
+    }
+
+    fn ends(&self) -> bool {
+        false
     }
 }
 

@@ -2,6 +2,7 @@
 //! RFC 3339, and nothing where nothing is known.
 
 mod batch;
+mod board;
 mod library;
 mod memory;
 mod report;
@@ -12,6 +13,7 @@ mod worker;
 use std::collections::{BTreeMap, HashMap};
 
 pub use batch::{BatchTaskView, PlannedView};
+pub use board::{HandoffView, MessageView};
 pub use library::{ProblemView, RoleView, TemplateView};
 pub use memory::{MemoryHitView, MemoryView};
 pub use report::{CommitView, DiffStatView, ReportView};

@@ -6,6 +6,7 @@ use factory_domain::Conversation;
 use factory_proto::v1;
 use serde::Serialize;
 
+use super::board::HandoffView;
 use super::report::{FailureView, ReportView};
 use super::{pairs, some};
 use crate::render::units::rfc3339;
@@ -80,6 +81,10 @@ pub struct TaskInFull<'a> {
     pub task: TaskView<'a>,
     /// Beside `attempts`, which counts them.
     pub attempt_list: Vec<AttemptView<'a>>,
+    /// By it and to it; no more than a hundred are counted.
+    pub messages: usize,
+    /// From it and to it; the newest twenty.
+    pub handoffs: Vec<HandoffView<'a>>,
 }
 
 #[derive(Debug, Default, Serialize)]
