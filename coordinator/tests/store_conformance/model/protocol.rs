@@ -28,6 +28,8 @@ pub struct Model {
     pub attempts: Vec<Attempt>,
     pub workers: [Worker; FLEET.len()],
     pub feed: Vec<Fact>,
+    /// Each message's key, by its place on the board.
+    pub board: Vec<Option<u8>>,
     /// To the last step.
     pub answer: Answer,
 }
@@ -38,6 +40,8 @@ pub struct Task {
     pub stands: Stands,
     pub tally: Tally,
     pub ended_at: Option<Timestamp>,
+    /// Numbers of the messages that its agent is to be told of, and has not been.
+    pub untold: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,8 @@ pub enum Answer {
     Verdicts(Vec<(usize, Holding)>),
     Reported(Heard),
     Due(usize),
+    /// The message's number.
+    Said(u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +159,7 @@ impl Model {
             attempts: Vec::new(),
             workers: [Worker::default(); FLEET.len()],
             feed: Vec::new(),
+            board: Vec::new(),
             answer: Answer::Done,
         }
     }
@@ -181,6 +188,11 @@ impl Model {
             Step::Restart => self.restart(),
             Step::Drain { worker } => self.set_drain(*worker, true),
             Step::Resume { worker } => self.set_drain(*worker, false),
+            Step::Say { to, key } => self.say(*to, *key),
+            Step::Told { task } => {
+                self.tasks[*task].untold.clear();
+                Answer::Done
+            }
         };
         // Tasks that move in one step do so at once: their order says nothing.
         self.feed[facts..].sort();

@@ -73,6 +73,7 @@ impl<S: Reopen> UnderTest<S> {
         self.runtime.block_on(async {
             for task in 0..model.tasks.len() {
                 self.compare_task(model, task).await;
+                self.compare_inbox(model, task).await;
             }
             for worker in 0..FLEET.len() {
                 self.compare_worker(model, worker).await;
@@ -135,6 +136,20 @@ impl<S: Reopen> UnderTest<S> {
             TaskState::Succeeded { .. } => Stands::Succeeded,
             TaskState::Failed { failure, .. } => Stands::Failed(failure.reason),
             TaskState::Cancelled { .. } => Stands::Cancelled,
+        }
+    }
+
+    /// Each agent is to be told of what the model says, in that order, and of each thing once.
+    async fn compare_inbox(&self, model: &Model, task: usize) {
+        let inbox = self.store().notices(self.tasks[task], 0).await.expect("read").notices;
+        let untold = &model.tasks[task].untold;
+        assert_eq!(inbox.len(), untold.len(), "what task {task} is to be told");
+        for (notice, number) in inbox.iter().zip(untold) {
+            assert!(
+                notice.text.starts_with(&format!("Message {number} ")),
+                "{} is not {number}",
+                notice.text
+            );
         }
     }
 

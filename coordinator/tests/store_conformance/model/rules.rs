@@ -27,7 +27,8 @@ impl Model {
                 None => {
                     submitted.push((tasks.len(), false));
                     let (stands, tally) = (Stands::Queued, Tally::default());
-                    tasks.push(Task { wish: wish.clone(), stands, tally, ended_at: None });
+                    let (ended_at, untold) = (None, Vec::new());
+                    tasks.push(Task { wish: wish.clone(), stands, tally, ended_at, untold });
                 }
             }
         }
@@ -319,6 +320,28 @@ impl Model {
             });
         }
         Answer::Done
+    }
+
+    /// A message to one is told to it while it has not ended; one to all, to those whose agents have
+    /// begun and are wanted. Under a key used before nothing is said.
+    pub fn say(&mut self, to: Option<usize>, key: Option<u8>) -> Answer {
+        if let Some(earlier) = self.board.iter().position(|known| key.is_some() && *known == key) {
+            return Answer::Said(earlier as u64 + 1);
+        }
+        self.board.push(key);
+        let number = self.board.len() as u64;
+        for (place, task) in self.tasks.iter_mut().enumerate() {
+            let is_told = match to {
+                Some(to) => to == place,
+                None => {
+                    task.tally.attempts > 0 && !matches!(task.stands, Stands::Given { unwanted: true, .. })
+                }
+            };
+            if is_told && task.ended_at.is_none() {
+                task.untold.push(number);
+            }
+        }
+        Answer::Said(number)
     }
 
     pub fn set_drain(&mut self, worker: usize, draining: bool) -> Answer {

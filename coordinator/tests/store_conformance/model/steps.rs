@@ -59,6 +59,15 @@ pub enum Step {
     Resume {
         worker: usize,
     },
+    /// Somebody says something on the board, to one task or to all.
+    Say {
+        to: Option<usize>,
+        key: Option<u8>,
+    },
+    /// The agent of a task has been told all that there was.
+    Told {
+        task: usize,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -111,6 +120,8 @@ impl fmt::Debug for Step {
             Self::Restart => write!(f, "the coordinator restarts"),
             Self::Drain { worker } => write!(f, "drain worker {worker}"),
             Self::Resume { worker } => write!(f, "resume worker {worker}"),
+            Self::Say { to, key } => write!(f, "say something to {to:?} (key {key:?})"),
+            Self::Told { task } => write!(f, "the agent of task {task} has been told"),
         }
     }
 }
@@ -147,6 +158,9 @@ pub fn next(model: &Model) -> BoxedStrategy<Step> {
     if !model.tasks.is_empty() {
         let task = 0..model.tasks.len();
         steps.push((1, task.clone().prop_map(|task| Step::Cancel { task }).boxed()));
+        let say = (option::weighted(0.6, task.clone()), option::weighted(0.3, 0u8..3));
+        steps.push((3, say.prop_map(|(to, key)| Step::Say { to, key }).boxed()));
+        steps.push((2, task.clone().prop_map(|task| Step::Told { task }).boxed()));
         let claim = (worker.clone(), stale, 0usize..3, option::weighted(0.1, task));
         let claim =
             claim.prop_map(|(worker, stale, slots, except)| Step::Claim { worker, stale, slots, except });
@@ -173,7 +187,8 @@ pub fn is_possible(model: &Model, step: &Step) -> bool {
         Step::Accept(named) | Step::Decline(named) | Step::Started(named) => known(named),
         Step::Heartbeat { held, .. } => held.iter().all(|(named, _)| known(named)),
         Step::Report { named, .. } => known(named),
-        Step::Cancel { task } => *task < model.tasks.len(),
+        Step::Cancel { task } | Step::Told { task } => *task < model.tasks.len(),
+        Step::Say { to, .. } => to.is_none_or(|task| task < model.tasks.len()),
         _ => true,
     }
 }

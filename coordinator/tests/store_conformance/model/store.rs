@@ -1,11 +1,12 @@
 //! The steps taken by a real store.
 
 use factory_coordinator::store::{
-    ApplyError, Claim, FeedEvent, Held, NewTask, Renewal, Reported, ReportedAttempt, Rules, SubmitError,
+    ApplyError, Claim, FeedEvent, Held, NewMessage, NewTask, Renewal, Reported, ReportedAttempt, Rules,
+    SubmitError,
 };
 use factory_domain::{
-    AgentKind, AttemptId, Backoff, Event, Failure, FailureReason, LeaseTerms, Outcome, Rejected,
-    ReturnReason, SessionId, SpecDraft, TaskId, Timestamp, WorkerId,
+    AgentKind, AttemptId, Backoff, Event, Failure, FailureReason, LeaseTerms, MessageId, MessageType,
+    Outcome, Recipient, Rejected, ReturnReason, SessionId, SpecDraft, TaskId, Timestamp, WorkerId,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -128,6 +129,8 @@ impl<S: Reopen> UnderTest<S> {
                 let resumed = self.store().resume_worker(worker_id(*worker));
                 Answer::Found(self.runtime.block_on(resumed).expect("written"))
             }
+            Step::Say { to, key } => self.say(*to, *key),
+            Step::Told { task } => self.told(self.tasks[*task]),
         }
     }
 
@@ -252,6 +255,29 @@ impl<S: Reopen> UnderTest<S> {
             End::Cancelled => Outcome::Cancelled,
             End::HandedOver => Outcome::HandedOver,
         }
+    }
+
+    fn say(&self, to: Option<usize>, key: Option<u8>) -> Answer {
+        let message = NewMessage {
+            id: MessageId::from_uuid(Uuid::now_v7()),
+            from: "user".into(),
+            from_task: None,
+            from_attempt: None,
+            to: to.map_or(Recipient::All, |task| Recipient::Task(self.tasks[task])),
+            kind: MessageType::Info,
+            content: "x".into(),
+            reply_to: None,
+            key: key.map(|key| format!("key-{key}")),
+        };
+        Answer::Said(self.runtime.block_on(self.store().post(message, self.now)).expect("posted").number)
+    }
+
+    fn told(&self, task: TaskId) -> Answer {
+        self.runtime.block_on(async {
+            let cursor = self.store().notices(task, 0).await.expect("read").cursor;
+            self.store().note_told(task, cursor).await.expect("noted");
+        });
+        Answer::Done
     }
 
     fn apply_due(&self) -> Answer {
