@@ -17,6 +17,9 @@ pub const MAX_OPTION: usize = 1000;
 pub const MAX_KEY: usize = 200;
 pub const MAX_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// How the feed tells of an attempt whose agent ended its turn to wait for an answer.
+pub const ENDED_ITS_TURN: &str = "its agent ended its turn to wait for an answer";
+
 /// Who gave an answer that nobody gave.
 pub const BY_DEADLINE: &str = "deadline";
 

@@ -79,6 +79,10 @@ impl App {
                 TaskState::Parked { why: ParkReason::Backoff { ref failure }, .. } => {
                     self.next_try(task, failure.reason.class())
                 }
+                TaskState::Waiting => Some(match task.open_questions {
+                    1 => "an answer to what its agent asked".to_owned(),
+                    open => format!("answers to {open} questions of its agent's"),
+                }),
                 TaskState::Blocked => blocked_by(task),
                 _ => None,
             })

@@ -4,6 +4,7 @@ mod batch;
 mod board;
 mod library;
 mod memory;
+mod question;
 mod task;
 mod together;
 
@@ -27,6 +28,7 @@ pub use library::{LibraryCommand, LibraryName, Roles, Templates};
 pub use memory::{
     Memory, MemoryAdd, MemoryCommand, MemoryList, MemoryPage, MemoryScope, MemorySearch, MemoryView,
 };
+pub use question::{Answer, Questions};
 pub use task::{Deliver, Leftovers, MicroUsd, TaskArgs, duration, micro_usd};
 pub use together::{OnConflict, OnFailedDependency, PermissionMode};
 
@@ -93,6 +95,8 @@ pub enum Command {
     Diff(Diff),
     Cancel(Cancel),
     Retry(Retry),
+    Questions(Questions),
+    Answer(Answer),
     Workers(Workers),
     Messages(Box<Messages>),
     Handoffs(Box<Handoffs>),

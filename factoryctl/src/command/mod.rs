@@ -13,9 +13,11 @@ mod messages_follow;
 mod messages_list;
 mod messages_post;
 mod messages_thread;
+mod questions_list;
 mod roles_list;
 mod roles_show;
 mod shell_completions;
+mod task_answer;
 mod task_batch;
 mod task_cancel;
 mod task_diff;
@@ -61,6 +63,10 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
         Command::Diff(args) => task_diff::run(&Connection::open(global).await?, console, args).await,
         Command::Cancel(args) => task_cancel::run(&Connection::open(global).await?, console, args).await,
         Command::Retry(args) => task_retry::run(Connection::open(global).await?, console, args).await,
+        Command::Questions(args) => {
+            questions_list::run(&Connection::open(global).await?, console, args).await
+        }
+        Command::Answer(args) => task_answer::run(&Connection::open(global).await?, console, args).await,
         Command::Workers(workers) => match workers.command.unwrap_or_default() {
             WorkersCommand::List => workers_list::run(&Connection::open(global).await?, console).await,
             WorkersCommand::Show(args) => {

@@ -5,10 +5,11 @@ use factory_proto::v1::TaskState;
 
 use crate::cli::Status;
 use crate::command::get_task;
+use crate::command::questions_list::open_questions;
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
-use crate::render::json::{AttemptView, HandoffView, TaskInFull, TaskView};
-use crate::render::{Console, board, table, task, units};
+use crate::render::json::{AttemptView, HandoffView, QuestionView, TaskInFull, TaskView};
+use crate::render::{Console, board, question, table, task, units};
 
 pub async fn run(connection: &Connection, console: Console, args: Status) -> Result<Exit, CommandError> {
     match &args.task {
@@ -18,13 +19,19 @@ pub async fn run(connection: &Connection, console: Console, args: Status) -> Res
 }
 
 async fn show(connection: &Connection, console: Console, name: &str) -> Result<Exit, CommandError> {
-    let (entry, attempts) = get_task(&connection.client, name).await?;
+    let client = &connection.client;
+    let (entry, attempts) = get_task(client, name).await?;
     let said = Said::about(connection, &entry.id).await?;
+    let questions = match entry.open_questions {
+        0 => Vec::new(),
+        _ => open_questions(client, &entry.id).await?,
+    };
     if !console.for_people() {
         let attempt_list = attempts.iter().map(AttemptView::from).collect();
         let handoffs = said.handoffs.iter().map(HandoffView::from).collect();
+        let questions = questions.iter().map(QuestionView::from).collect();
         let task = TaskView::from(&entry);
-        console.value(&TaskInFull { task, attempt_list, messages: said.messages, handoffs })?;
+        console.value(&TaskInFull { task, attempt_list, messages: said.messages, handoffs, questions })?;
         return Ok(Exit::Done);
     }
     let now = units::now_ms();
@@ -33,6 +40,10 @@ async fn show(connection: &Connection, console: Console, name: &str) -> Result<E
         console.line(format_args!("\n{}", table::attempts(console, &attempts, now).trim_fmt()))?;
     }
     said.show(console, entry.number, now)?;
+    for one in &questions {
+        let how = question::how_to_answer(one, questions.len() == 1);
+        console.line(format_args!("\n{}  answer with: {how}", question::in_full(one, now)))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,10 @@ use factory_proto::v1;
 use factory_proto::v1::TaskState;
 
 use crate::render::task::{is_limited, state_style};
-use crate::render::{plain, units};
+use crate::render::{console, plain, units};
+
+/// Something that a person is to do.
+const ASKS: anstyle::Style = console::style(anstyle::AnsiColor::Yellow).bold();
 
 /// What happened, in a few words; without time and task, which the caller puts before it.
 pub fn sentence(event: &v1::Event) -> String {
@@ -30,10 +33,17 @@ pub fn sentence(event: &v1::Event) -> String {
         }
         "contact_regained" => format!("{style}{state}{style:#} · heard of again{on}"),
         "cancel_requested" => format!("{style}{state}{style:#} · someone asked for its end"),
+        "asked" => format!("{ASKS}asks{ASKS:#} · {}", plain::line(&event.detail)),
+        "answered" => format!("{style}{state}{style:#} · answered: {}", plain::line(&event.detail)),
         "woken" => format!("{style}{state}{style:#} · again"),
         "ended" | "lost" => ended(event, &attempt),
         other => format!("{style}{state}{style:#} · {}{}", plain::line(other), because(event)),
     }
+}
+
+/// What a person can do about it.
+pub fn next_step(event: &v1::Event) -> Option<String> {
+    (event.kind == "asked").then(|| format!("answer with: factoryctl answer {}", event.task_number))
 }
 
 fn ended(event: &v1::Event, attempt: &str) -> String {
@@ -50,8 +60,13 @@ fn ended(event: &v1::Event, attempt: &str) -> String {
             let pause = units::span(event.wake_at_ms - event.at_ms);
             format!("{style}{attempt} failed{style:#}{}; next try in {pause}", because(event))
         }
+        // Answered while it ended its turn.
+        TaskState::Queued if event.detail == factory_domain::question::ENDED_ITS_TURN => {
+            format!("{style}{attempt} ended its turn{style:#} and has its answer; goes on")
+        }
         // An attempt that ends so that another goes on at once.
         TaskState::Queued => format!("{style}{attempt} handed over{style:#}{}; goes on elsewhere", by(event)),
+        TaskState::Waiting => format!("{style}{state} for an answer{style:#} · {attempt} ended its turn"),
         TaskState::Failed => format!("{style}{state}{style:#}{}", because(event)),
         _ => format!("{style}{state}{style:#}"),
     }

@@ -11,6 +11,7 @@ pub mod library;
 pub mod memory;
 pub mod page;
 pub mod plain;
+pub mod question;
 pub mod summary;
 pub mod table;
 pub mod task;

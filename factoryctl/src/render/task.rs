@@ -107,7 +107,7 @@ impl Page {
         }
         match task.state() {
             TaskState::Queued if task.waiting_for.is_empty() => self.field("waits for", "a free slot"),
-            TaskState::Queued => self.field("waits for", &task.waiting_for),
+            TaskState::Queued | TaskState::Waiting => self.field("waits for", &task.waiting_for),
             TaskState::Parked if is_limited(&task.failure) => {
                 let until = units::until_moment(task.wake_at_ms, now_ms);
                 self.field("parked", &format!("until {until} (usage limit)"));

@@ -43,13 +43,23 @@ impl View {
 
     pub fn event(&self, event: &v1::Event, cursor: &WatchCursor) -> Result<(), CommandError> {
         match self.form {
-            Form::Raw => Ok(()),
+            Form::Raw => {
+                if let Some(step) = event::next_step(event) {
+                    let asked = event::sentence(event);
+                    self.console.note(format_args!("{}{asked}; {step}", self.prefix(event.task_number)));
+                }
+                Ok(())
+            }
             Form::JsonLines => self.console.value(&EventView::new(event, cursor.to_string())),
             // The summary, which follows at once, says it with all that belongs to it.
             Form::Readable if event.state().is_terminal() => Ok(()),
             Form::Readable => {
                 let time = units::clock(event.at_ms);
-                self.line(event.task_number, &format!("{DIM}{time}{DIM:#} {}", event::sentence(event)))
+                self.line(event.task_number, &format!("{DIM}{time}{DIM:#} {}", event::sentence(event)))?;
+                match event::next_step(event) {
+                    Some(step) => self.line(event.task_number, &format!("    {step}")),
+                    None => Ok(()),
+                }
             }
         }
     }

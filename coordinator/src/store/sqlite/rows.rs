@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use factory_domain::question::ENDED_ITS_TURN;
 use factory_domain::{
     AttemptId, AttemptState, Contact, Continuation, Event, Failure, Lease, Outcome, ParkReason, Preference,
     Report, ReturnReason, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
@@ -302,6 +303,7 @@ fn detail(event: &Event, state: &TaskState) -> Option<String> {
         (Event::Ended { outcome: Outcome::HandedOver, .. }, _) => {
             Some("its worker stops, and handed it over".to_owned())
         }
+        (Event::Ended { outcome: Outcome::Asked, .. }, _) => Some(ENDED_ITS_TURN.to_owned()),
         (_, TaskState::Parked { why, .. }) => Some(why.failure().to_string()),
         _ => None,
     }

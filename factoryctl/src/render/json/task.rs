@@ -7,6 +7,7 @@ use factory_proto::v1;
 use serde::Serialize;
 
 use super::board::HandoffView;
+use super::question::QuestionView;
 use super::report::{FailureView, ReportView};
 use super::{pairs, some};
 use crate::render::units::rfc3339;
@@ -43,6 +44,7 @@ pub struct TaskView<'a> {
     pub submitted_at: Option<String>,
     pub updated_at: Option<String>,
     pub ended_at: Option<String>,
+    pub open_questions: u32,
     pub retry_of: Option<&'a str>,
     pub retried_as: Option<&'a str>,
     pub report: Option<ReportView<'a>>,
@@ -67,6 +69,7 @@ impl<'a> From<&'a v1::Task> for TaskView<'a> {
             submitted_at: rfc3339(task.submitted_at_ms),
             updated_at: rfc3339(task.updated_at_ms),
             ended_at: rfc3339(task.ended_at_ms),
+            open_questions: task.open_questions,
             retry_of: some(&task.retry_of),
             retried_as: some(&task.retried_as),
             report: task.report.as_ref().map(ReportView::from),
@@ -85,6 +88,8 @@ pub struct TaskInFull<'a> {
     pub messages: usize,
     /// From it and to it; the newest twenty.
     pub handoffs: Vec<HandoffView<'a>>,
+    /// Those that are open.
+    pub questions: Vec<QuestionView<'a>>,
 }
 
 #[derive(Debug, Default, Serialize)]
