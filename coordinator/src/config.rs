@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use factory_domain::{Backoff, LeaseTerms, Retention};
+use factory_domain::{Backoff, LeaseTerms, Limits, Retention};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
@@ -235,7 +235,7 @@ fn read_rules(lease: &LeaseSection, retry: &RetrySection, problems: &mut Vec<Str
     if max_infrastructure_failures == 0 {
         problems.push("retry: max_infrastructure_failures must be at least 1".to_owned());
     }
-    Rules { terms, backoff, max_infrastructure_failures }
+    Rules { terms, backoff, max_infrastructure_failures, limits: Limits::NONE }
 }
 
 impl AuthToken {

@@ -89,7 +89,7 @@ impl Coordinator {
         prepare(&config.root)?;
         let lock = InstanceLock::acquire(&config.root).await?;
         let (listener, address) = bind(config.listen).await?;
-        let store = SqliteStore::open(&config.root.join("agent-factory.db"), config.rules).await?;
+        let store = SqliteStore::open(&config.root.join("agent-factory.db"), config.rules.clone()).await?;
         let footing = Footing { listener, address, store: Arc::new(store), clock };
         Self::recover(config, footing, lock).await
     }

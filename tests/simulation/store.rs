@@ -4,6 +4,7 @@
 //! there, and the simulation's thread waits for the answer: in the simulated world no time passes,
 //! and nothing else happens meanwhile.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -21,8 +22,10 @@ use factory_coordinator::store::{
     ResolveError, Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry,
     WorkerEntry, WorkerRow,
 };
+use factory_coordinator::store::{FileLock, LockStore, Locking, QueuedTask, Wait, WantedFiles};
 use factory_domain::{
-    AttemptId, Because, Checkpoint, Event, Notices, QuestionId, TaskId, Timestamp, WorkerId,
+    AttemptId, Because, Capacity, Checkpoint, Event, Notices, PathPattern, QuestionId, TaskId, Timestamp,
+    WorkerId,
 };
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -103,6 +106,18 @@ ask_outside! {
     summarised_up_to() -> Result<u64, StoreError>;
     ended_between(after: u64, up_to: u64) -> Result<Vec<TaskEntry>, StoreError>;
     save_summaries(summaries: Vec<NewMemory>, up_to: u64, now: Timestamp) -> Result<(), StoreError>;
+}
+
+ask_outside! {
+    LockStore:
+    lock_files(wanted: WantedFiles, now: Timestamp) -> Result<Locking, StoreError>;
+    unlock_files(attempt: AttemptId, paths: Vec<PathPattern>) -> Result<bool, StoreError>;
+    files_of(task: TaskId) -> Result<Vec<FileLock>, StoreError>;
+    waits(
+        queued: Vec<QueuedTask>,
+        connected: Arc<[Capacity]>,
+        now: Timestamp
+    ) -> Result<HashMap<TaskId, Wait>, StoreError>;
 }
 
 ask_outside! {

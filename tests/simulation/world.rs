@@ -11,7 +11,7 @@ use factory_coordinator::config::{Config, LogFormat};
 use factory_coordinator::store::Rules;
 
 use factory_coordinator::{Coordinator, Footing};
-use factory_domain::{Backoff, LeaseTerms, Timestamp};
+use factory_domain::{Backoff, LeaseTerms, Limits, Timestamp};
 use factory_proto::client::ClientConfig;
 use factory_worker::environment::Environment;
 use factory_worker::shim::ShimProgram;
@@ -41,6 +41,7 @@ pub const RULES: Rules = Rules {
     },
     backoff: Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(2) },
     max_infrastructure_failures: 100,
+    limits: Limits::NONE,
 };
 const KILL_GRACE: Duration = Duration::from_millis(700);
 const LIMIT_PAUSE: Duration = Duration::from_secs(3);
@@ -248,7 +249,7 @@ fn coordinator_config(root: &Path) -> Config {
 async fn coordinate(config: Config, outside: Handle, mut orders: watch::Receiver<Order>) -> turmoil::Result {
     let listener = turmoil::net::TcpListener::bind(config.listen).await?;
     std::fs::create_dir_all(&config.root)?;
-    let store = TimelessStore::open(outside, &config.root.join("agent-factory.db"), config.rules)?;
+    let store = TimelessStore::open(outside, &config.root.join("agent-factory.db"), config.rules.clone())?;
     let epoch = Timestamp::default().after(Duration::from_secs(EPOCH_SECONDS));
     let clock = Clock::starting_at(epoch.after(turmoil::sim_elapsed().unwrap_or_default()));
     let footing =

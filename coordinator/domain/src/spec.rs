@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::Needs;
 use crate::schedule::Class;
 use crate::{AgentKind, BranchName, Labels, PathPattern, RepoSource, Requirements, RevisionName, Slug};
 
@@ -99,6 +100,15 @@ impl TaskSpec {
             role: self.role.clone(),
             submitter: self.submitter.clone(),
             exclusive: !self.touches.is_empty() || !self.keys.is_empty(),
+        }
+    }
+
+    /// What it has for itself while it runs.
+    pub fn needs(&self) -> Needs {
+        Needs {
+            repo: self.repo.as_ref().map(ToString::to_string),
+            files: self.touches.clone(),
+            keys: self.keys.clone(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Bringing queued tasks to workers with free slots.
 
+use std::sync::Arc;
+
 use factory_domain::AttemptId;
 use futures_util::future::{FutureExt, join_all};
 use uuid::Uuid;
@@ -46,6 +48,7 @@ impl App {
             capacity: opening.capacity.clone(),
             except: opening.except.clone(),
             left_to: opening.left_to.clone(),
+            connected: Arc::clone(&opening.connected),
             attempt_ids: (0..opening.capacity.free_slots)
                 .map(|_| AttemptId::from_uuid(Uuid::now_v7()))
                 .collect(),

@@ -23,6 +23,10 @@ impl App {
         if let Some(preference) = applied.prefers {
             self.fleet.keep_for(preference);
         }
+        if applied.state.lease().is_none() {
+            // What it had for itself may be another's.
+            self.freed.notify_waiters();
+        }
         for effect in &applied.effects {
             match effect {
                 Effect::Schedule => self.schedule.notify_one(),

@@ -6,7 +6,7 @@
 mod kept;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use factory_domain::{AgentKind, AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
 use kept::Kept;
@@ -55,6 +55,8 @@ pub struct Opening {
     pub except: Vec<TaskId>,
     /// Others that could take something now, and are left the tasks that prefer them.
     pub left_to: Vec<(WorkerId, Capacity)>,
+    /// What all who take tasks offer.
+    pub connected: Arc<[Capacity]>,
 }
 
 impl Opening {
@@ -111,6 +113,20 @@ struct CoolDown {
     why: String,
 }
 
+impl Inner {
+    /// What those offer that take tasks at all, each kind of them once.
+    fn kinds(&self) -> Arc<[Capacity]> {
+        let mut kinds: Vec<Capacity> = Vec::new();
+        for connected in self.seats.values().filter(|connected| !connected.is_draining()) {
+            let Capacity { agents, labels, .. } = &connected.capacity;
+            if !kinds.iter().any(|kind| kind.agents == *agents && kind.labels == *labels) {
+                kinds.push(connected.capacity());
+            }
+        }
+        kinds.into()
+    }
+}
+
 impl Connected {
     /// The worker counts offers it has not answered as free; the coordinator does not. (A worker
     /// says its fewer credits before it accepts, so that no slot is counted free in between.)
@@ -132,13 +148,14 @@ impl Connected {
         self.draining || self.stopping
     }
 
-    fn opening(&self, worker: WorkerId) -> Opening {
+    fn opening(&self, worker: WorkerId, connected: &Arc<[Capacity]>) -> Opening {
         Opening {
             seat: Seat { worker, stream: self.stream },
             session: self.session,
             capacity: self.capacity(),
             except: self.cool_downs.keys().copied().collect(),
             left_to: Vec::new(),
+            connected: Arc::clone(connected),
         }
     }
 
@@ -291,13 +308,13 @@ impl Fleet {
         let able = inner.kept.able(&inner.seats);
         let found_nothing: Vec<_> =
             found_nothing.iter().filter(|opening| opening.leaves_it_to(&able)).collect();
-        let mut openings = Vec::new();
+        let (kinds, mut openings) = (inner.kinds(), Vec::new());
         for (worker, connected) in &mut inner.seats {
             connected.forget_past(now);
             let covered = || found_nothing.iter().any(|other| other.covers(*worker, connected));
             let open = connected.takes() && !covered();
             if open {
-                openings.push(connected.opening(*worker));
+                openings.push(connected.opening(*worker, &kinds));
             }
         }
         let Some(highest) = openings.iter().map(|opening| opening.capacity.free_slots).max() else {
@@ -350,6 +367,11 @@ impl Fleet {
     /// What each connected worker offers, with the slots it has free.
     pub fn capacities(&self) -> Vec<Capacity> {
         self.lock().seats.values().map(Connected::capacity).collect()
+    }
+
+    /// What those offer that take tasks at all, each kind of them once.
+    pub fn kinds(&self) -> Arc<[Capacity]> {
+        self.lock().kinds()
     }
 
     /// Whether the worker is connected and says that it is about to stop.

@@ -5,7 +5,7 @@ use factory_domain::{ParkReason, TaskId, TaskState};
 
 use super::standing::blocked_by;
 use super::{App, Error};
-use crate::store::{ArtifactEntry, AttemptEntry, Pruned, TaskEntry};
+use crate::store::{ArtifactEntry, AttemptEntry, FileLock, Pruned, QueuedTask, TaskEntry};
 
 #[derive(Debug)]
 pub struct TaskDetail {
@@ -14,6 +14,8 @@ pub struct TaskDetail {
     /// next. While it is blocked: for which tasks.
     pub waiting_for: Option<String>,
     pub attempts: Vec<AttemptDetail>,
+    /// Files it has for itself.
+    pub files: Vec<FileLock>,
     /// The feed's cursor before this was read.
     pub cursor: u64,
 }
@@ -39,26 +41,29 @@ impl App {
             let pruned = self.store.pruned(entry.id).await?;
             attempts.push(AttemptDetail { entry, artifacts, pruned });
         }
-        Ok(TaskDetail { task, waiting_for, attempts, cursor })
+        let files = self.store.files_of(id).await?;
+        Ok(TaskDetail { task, waiting_for, attempts, files, cursor })
     }
 
     pub(super) async fn task(&self, id: TaskId) -> Result<(TaskEntry, Option<String>), Error> {
         let task = self.store.task(id).await?.ok_or_else(|| Error::NoSuchTask(id.to_string()))?;
-        let waiting_for = self.waiting_for([&task]).pop().flatten();
+        let waiting_for = self.waiting_for(std::slice::from_ref(&task)).await?.pop().flatten();
         Ok((task, waiting_for))
     }
 
     /// For each task, why no worker takes it, after a failure which try comes next, or which tasks block it;
     /// `None` for one that is about to be taken, and in any other state.
-    pub(super) fn waiting_for<'a>(
-        &self,
-        tasks: impl IntoIterator<Item = &'a TaskEntry>,
-    ) -> Vec<Option<String>> {
+    pub(super) async fn waiting_for(&self, tasks: &[TaskEntry]) -> Result<Vec<Option<String>>, Error> {
         let (fleet, now) = (self.fleet.capacities(), self.clock.now());
-        tasks
-            .into_iter()
+        let queued = tasks.iter().filter(|task| task.state == TaskState::Queued).map(QueuedTask::from);
+        let waits = self.store.waits(queued.collect(), self.fleet.kinds(), now).await?;
+        let reasons = tasks
+            .iter()
             .map(|task| match task.state {
                 TaskState::Queued => {
+                    if let Some(wait) = waits.get(&task.id) {
+                        return Some(wait.to_string());
+                    }
                     let requirements = task.spec.requirements();
                     let kept = task.prefers.and_then(|preference| {
                         let name = self.fleet.keeper(preference, &requirements, now)?;
@@ -86,7 +91,8 @@ impl App {
                 TaskState::Blocked => blocked_by(task),
                 _ => None,
             })
-            .collect()
+            .collect();
+        Ok(reasons)
     }
 
     fn next_try(&self, task: &TaskEntry, class: FailureClass) -> Option<String> {

@@ -51,7 +51,7 @@ impl App {
         };
         let mut tasks = self.store.list(filter).await?;
         let next_page_token = page.cut(&mut tasks, text, |task| task.number);
-        let waiting_for = self.waiting_for(&tasks);
+        let waiting_for = self.waiting_for(&tasks).await?;
         Ok(ListPage { tasks: tasks.into_iter().zip(waiting_for).collect(), next_page_token, cursor })
     }
 }

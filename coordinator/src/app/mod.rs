@@ -24,6 +24,7 @@ mod heartbeat;
 mod library;
 mod links;
 mod list;
+mod lock_files;
 mod log_fences;
 mod memory;
 mod messages;
@@ -61,6 +62,7 @@ pub use get::{AttemptDetail, TaskDetail};
 pub use handoff::{HandoffsRequest, WantedHandoff};
 pub use heartbeat::Beat;
 pub use list::ListRequest;
+pub use lock_files::Locked;
 pub use memory::{Learned, MemoryListRequest, MemoryQuery, SummedUp};
 pub use messages::{MessagesRequest, Reading};
 pub use post_message::WantedMessage;
@@ -100,6 +102,8 @@ pub struct App {
     pub(crate) schedule: Notify,
     /// There may be something in an agent's inbox: wakes all who wait for that.
     pub(crate) told: Notify,
+    /// Files that agents at work wait for may be free: wakes all who do.
+    pub(crate) freed: Notify,
     /// A heartbeat was answered though the leases could not be extended: see `App::heartbeat`.
     pub(crate) owed: AtomicBool,
     pub(crate) disk: Disk,
@@ -135,6 +139,7 @@ impl App {
             fences: LogFences::default(),
             schedule: Notify::new(),
             told: Notify::new(),
+            freed: Notify::new(),
             owed: AtomicBool::new(false),
             disk: Disk::default(),
             due: Alarm::default(),

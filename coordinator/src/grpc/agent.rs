@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use factory_domain::PathPattern;
+use factory_domain::draft::MAX_NAMED;
 use factory_domain::memory::UnknownMemoryKind;
 use factory_proto::v1;
 use factory_proto::v1::agent_service_server::AgentService;
 use tonic::{Request, Response, Status};
 
-use super::{board, memory, questions};
-use crate::app::{Acting, App, Error, MemoryQuery, Reading};
+use super::{board, memory, questions, view};
+use crate::app::{Acting, App, Error, FieldViolation, MemoryQuery, Reading};
 
 pub struct Agents(pub Arc<App>);
 
@@ -23,6 +25,21 @@ impl Agents {
         let attempt = factory_proto::convert::attempt_id(&attempt_id)?;
         self.0.acting(worker, task, attempt).await
     }
+}
+
+/// Every bad one is named.
+fn patterns(paths: &[String]) -> Result<Vec<PathPattern>, Error> {
+    if paths.len() > MAX_NAMED {
+        return Err(Error::invalid("paths", format!("must be at most {MAX_NAMED}")));
+    }
+    let (mut patterns, mut violations) = (Vec::with_capacity(paths.len()), Vec::new());
+    for (index, path) in paths.iter().enumerate() {
+        match PathPattern::parse(path) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(why) => violations.push(FieldViolation::new(format!("paths[{index}]"), why)),
+        }
+    }
+    if violations.is_empty() { Ok(patterns) } else { Err(Error::Invalid(violations)) }
 }
 
 #[tonic::async_trait]
@@ -104,16 +121,23 @@ impl AgentService for Agents {
         &self,
         request: Request<v1::LockFilesRequest>,
     ) -> Result<Response<v1::LockFilesResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("LockFiles is not served yet"))
+        let v1::LockFilesRequest { attempt, paths, wait_ms } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        if paths.is_empty() {
+            return Err(Error::invalid("paths", "names no files").into());
+        }
+        let (paths, wait) = (patterns(&paths)?, Duration::from_millis(wait_ms));
+        Ok(Response::new(view::locked(self.0.lock_files(&acting, paths, wait).await?)))
     }
 
     async fn unlock_files(
         &self,
         request: Request<v1::UnlockFilesRequest>,
     ) -> Result<Response<v1::UnlockFilesResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("UnlockFiles is not served yet"))
+        let v1::UnlockFilesRequest { attempt, paths } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        self.0.unlock_files(&acting, patterns(&paths)?).await?;
+        Ok(Response::new(v1::UnlockFilesResponse {}))
     }
 
     async fn memory_search(

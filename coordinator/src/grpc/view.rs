@@ -4,10 +4,10 @@ use factory_domain::{TaskState, Timestamp};
 use factory_proto::{convert, v1};
 
 use crate::app::{
-    AttemptDetail, DrainState, TaskDetail, WorkerDetail, WorkerView, cancelled_because, why_removed,
+    AttemptDetail, DrainState, Locked, TaskDetail, WorkerDetail, WorkerView, cancelled_because, why_removed,
 };
 use crate::store::{
-    ArtifactEntry, ArtifactKind, FeedEvent, HeldEntry, Pruned, PrunedItem, Submitted, TaskEntry,
+    ArtifactEntry, ArtifactKind, FeedEvent, FileInTheWay, HeldEntry, Pruned, PrunedItem, Submitted, TaskEntry,
 };
 
 fn millis(time: Option<Timestamp>) -> i64 {
@@ -74,8 +74,13 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
 }
 
 pub fn detail(detail: TaskDetail) -> v1::GetResponse {
+    let files = detail
+        .files
+        .into_iter()
+        .map(|lock| v1::HeldFile { path: lock.path.to_string(), since_ms: lock.since.as_millis() });
+    let task = v1::Task { files: files.collect(), ..task(detail.task, detail.waiting_for) };
     v1::GetResponse {
-        task: Some(task(detail.task, detail.waiting_for)),
+        task: Some(task),
         attempts: detail.attempts.into_iter().map(attempt).collect(),
         cursor: detail.cursor,
     }
@@ -99,6 +104,22 @@ fn attempt(detail: AttemptDetail) -> v1::Attempt {
         returned_because: entry.returned_because.unwrap_or_default(),
         continues: entry.continues.map(Into::into),
     }
+}
+
+pub fn locked(locked: Locked) -> v1::LockFilesResponse {
+    let (held, refused_because) = match locked {
+        Locked::Granted => return v1::LockFilesResponse { granted: true, ..Default::default() },
+        Locked::Held(held) => (held, String::new()),
+        Locked::Refused(why) => (Vec::new(), why),
+    };
+    let lock = |lock: FileInTheWay| v1::FileLock {
+        path: lock.path.to_string(),
+        task_id: lock.by.task.to_string(),
+        task_number: lock.by.number,
+        title: lock.by.title,
+        since_ms: millis(lock.since),
+    };
+    v1::LockFilesResponse { granted: false, held: held.into_iter().map(lock).collect(), refused_because }
 }
 
 fn removed(pruned: &Pruned, attempt_number: u32) -> v1::Removed {

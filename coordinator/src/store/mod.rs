@@ -11,6 +11,7 @@ mod entry;
 mod error;
 mod inbox;
 pub mod instance_lock;
+mod locks;
 mod memory;
 mod question;
 mod request;
@@ -18,7 +19,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use factory_domain::{
-    AttemptId, Backoff, Because, Checkpoint, Event, LeaseTerms, TaskId, Timestamp, WorkerId,
+    AttemptId, Backoff, Because, Checkpoint, Event, LeaseTerms, Limits, TaskId, Timestamp, WorkerId,
 };
 use tokio::sync::watch;
 
@@ -32,6 +33,7 @@ pub use entry::{
 };
 pub use error::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
 pub use inbox::InboxStore;
+pub use locks::{FileInTheWay, FileLock, LockStore, Locking, Other, QueuedTask, Wait, WantedFiles};
 pub use memory::{Embedding, MemoryEntry, MemoryFilter, MemoryStore, NewMemory, SavedMemory, Within};
 pub use question::{
     AnswerError, Answered, AskError, Asked, NewAnswer, NewQuestion, QuestionEntry, QuestionFilter,
@@ -42,17 +44,24 @@ pub use request::{
     TakenCheckpoint,
 };
 
-/// What the store is told once, when it opens: the durations of leases and the bounds of retries.
-#[derive(Debug, Clone, Copy)]
+/// What the store is told once, when it opens: the durations of leases, the bounds of retries and of what runs.
+#[derive(Debug, Clone)]
 pub struct Rules {
     pub terms: LeaseTerms,
     pub backoff: Backoff,
     pub max_infrastructure_failures: u32,
+    /// How many tasks may run at a time.
+    pub limits: Limits,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { terms: LeaseTerms::default(), backoff: Backoff::default(), max_infrastructure_failures: 10 }
+        Self {
+            terms: LeaseTerms::default(),
+            backoff: Backoff::default(),
+            max_infrastructure_failures: 10,
+            limits: Limits::NONE,
+        }
     }
 }
 
@@ -61,7 +70,9 @@ impl Default for Rules {
 /// No method may be cancelled half-way by dropping its future: writes are handed
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
-pub trait Store: InboxStore + BoardStore + MemoryStore + QuestionStore + Send + Sync + 'static {
+pub trait Store:
+    InboxStore + BoardStore + LockStore + MemoryStore + QuestionStore + Send + Sync + 'static
+{
     /// Accepts all of `tasks` or none, and gives each its number. A key used before
     /// for the same spec, in an earlier call or in this one, finds that first task.
     async fn submit(&self, tasks: Vec<NewTask>, now: Timestamp) -> Result<Vec<Submitted>, SubmitError>;

@@ -1,5 +1,7 @@
 //! What the store's writing verbs are given, and what they answer.
 
+use std::sync::Arc;
+
 use factory_domain::{
     AttemptId, Brief, Capacity, Checkpoint, Continuation, Effect, Event, Links, Preference, Report,
     SessionId, TaskId, TaskSpec, TaskState, WorkerId,
@@ -48,6 +50,8 @@ pub struct Claim {
     pub except: Vec<TaskId>,
     /// Others that could take something now: a task that prefers one of them is left to it.
     pub left_to: Vec<(WorkerId, Capacity)>,
+    /// What the workers offer that are connected and take tasks at all, each kind of them once.
+    pub connected: Arc<[Capacity]>,
     /// Fresh ids, one for each free slot.
     pub attempt_ids: Vec<AttemptId>,
 }

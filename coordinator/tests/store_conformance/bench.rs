@@ -88,18 +88,24 @@ impl Worker {
         }
     }
 
+    pub fn capacity(&self, slots: u32) -> Capacity {
+        Capacity {
+            agents: self.agents.iter().copied().collect::<BTreeSet<_>>(),
+            labels: self.labels.clone(),
+            free_slots: slots,
+            draining: false,
+        }
+    }
+
+    /// As the only worker that is connected.
     pub fn wants(&self, slots: u32) -> Claim {
         Claim {
             worker: self.id,
             session: self.session,
-            capacity: Capacity {
-                agents: self.agents.iter().copied().collect::<BTreeSet<_>>(),
-                labels: self.labels.clone(),
-                free_slots: slots,
-                draining: false,
-            },
+            capacity: self.capacity(slots),
             except: Vec::new(),
             left_to: Vec::new(),
+            connected: [self.capacity(0)].into(),
             attempt_ids: (0..slots).map(|_| AttemptId::from_uuid(Uuid::now_v7())).collect(),
         }
     }

@@ -10,6 +10,7 @@ mod drain;
 mod durability;
 mod history;
 mod lease;
+mod locks;
 mod memory;
 mod model;
 mod question;
@@ -73,6 +74,18 @@ holds_over_sqlite! {
         failures_are_tried_again_until_they_are_too_many,
         a_restart_gives_every_lease_one_full_term,
         more_than_one_batch_is_due;
+    locks:
+        tasks_whose_files_overlap_do_not_run_together,
+        files_are_given_back_however_a_lease_ends,
+        a_task_gets_all_it_wants_or_nothing,
+        nobody_behind_takes_what_one_before_waits_for,
+        what_nobody_could_take_keeps_nothing_from_others,
+        a_key_is_for_one_task_where_nothing_else_is_said,
+        the_submitter_with_the_fewest_running_goes_first,
+        an_agent_takes_files_at_work_and_gives_them_back,
+        agents_that_would_wait_in_a_circle_are_told,
+        an_agent_at_work_does_not_overtake_the_queue,
+        a_wish_for_files_runs_out;
     drain:
         a_draining_worker_claims_nothing_until_it_is_resumed,
         what_a_draining_worker_holds_goes_on,
@@ -145,6 +158,15 @@ holds_over_sqlite! {
     retention:
         only_what_ended_tasks_left_is_pruned,
         what_is_kept_is_read_in_pages_with_its_worth;
+}
+
+#[tokio::test]
+async fn limits_bound_what_runs() {
+    let root = tempfile::tempdir().expect("a directory");
+    let rules = Rules { limits: locks::limits(), ..Rules::default() };
+    let store = SqliteStore::open(&root.path().join("agent-factory.db"), rules).await.expect("opened");
+    locks::limits_bound_what_runs(&store).await;
+    store.close().await;
 }
 
 impl Reopen for SqliteStore {

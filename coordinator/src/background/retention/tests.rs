@@ -115,6 +115,7 @@ impl Bed {
             },
             except: Vec::new(),
             left_to: Vec::new(),
+            connected: [].into(),
             attempt_ids: vec![AttemptId::from_uuid(Uuid::now_v7())],
         };
         let claimed = self.app.store.claim(claim, now).await.expect("claimed").remove(0);

@@ -1,15 +1,14 @@
 //! Offering queued tasks to a worker.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use factory_domain::{
-    AttemptId, Brief, Continuation, Event, Outcome, Past, Requirements, TaskId, Timestamp, WorkerId,
-    continuation, continuation::taken_up, schedule,
-};
-use serde::Serialize;
+use factory_domain::continuation::taken_up;
+use factory_domain::{AttemptId, Brief, Continuation, Event, Outcome, Past, TaskId, Timestamp, continuation};
 
+use super::admission;
 use super::job::{self, Tx, Verb};
 use super::moves::{self, Loaded, Move};
+use super::queue::Queue;
 use super::rows::{self, to_json};
 use super::statements;
 use crate::store::{Claim, Claimed, StoreError};
@@ -35,12 +34,10 @@ impl Verb for ClaimTasks {
 
 /// One after the other they choose; what they chose is offered as one.
 async fn run_set(claims: &[ClaimTasks], tx: &mut Tx<'_>) -> Result<Vec<Vec<Claimed>>, StoreError> {
-    let classes = queued_classes(tx).await?;
-    let (mut chosen, mut taken) = (Vec::with_capacity(claims.len()), HashSet::new());
+    let mut queue = Queue::look(claims, tx).await?;
+    let mut chosen = Vec::with_capacity(claims.len());
     for claim in claims {
-        let tasks = claim.choose(&classes, &taken, tx).await?;
-        taken.extend(tasks.iter().copied());
-        chosen.push(tasks);
+        chosen.push(queue.choose(claim, tx).await?);
     }
     let all: Vec<TaskId> = chosen.iter().flatten().copied().collect();
     if all.is_empty() {
@@ -58,71 +55,23 @@ async fn run_set(claims: &[ClaimTasks], tx: &mut Tx<'_>) -> Result<Vec<Vec<Claim
         }
     }
     moves::write(tx, offers).await?;
-    let mut claimed = read(tx, &all).await?.into_iter().map(|mut one| {
+    let claimed = read(tx, &all).await?;
+    if let Some(ClaimTasks { now, .. }) = claims.first() {
+        admission::take(tx, &claimed, *now).await?;
+    }
+    let mut claimed = claimed.into_iter().map(|mut one| {
         one.continues = continued.remove(&one.task);
         one
     });
     Ok(chosen.iter().map(|tasks| claimed.by_ref().take(tasks.len()).collect()).collect())
 }
 
-/// Classes of which tasks are queued.
-async fn queued_classes(tx: &mut Tx<'_>) -> Result<Vec<(i64, Requirements)>, StoreError> {
-    let rows: Vec<(i64, String)> =
-        sqlx::query_as(statements::QUEUED_PLACEMENTS).fetch_all(&mut *tx.connection).await?;
-    rows.into_iter().map(|(id, json)| Ok((id, rows::from_json(&json, "requirements")?))).collect()
-}
-
-/// A class of tasks that the worker can take.
-#[derive(Serialize)]
-struct ClassMet {
-    id: i64,
-    /// Others that can, too, and take those that prefer them.
-    left_to: Vec<WorkerId>,
-}
-
 impl ClaimTasks {
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.claim
             .attempt_ids
             .len()
             .min(usize::try_from(self.claim.capacity.free_slots).unwrap_or(usize::MAX))
-    }
-
-    /// The best of every class this worker can take, merged by rank, without those that a claim
-    /// before it has taken. Each class is read from the front of its own index, so that neither
-    /// ended tasks nor queued ones of other classes cost anything.
-    async fn choose(
-        &self,
-        classes: &[(i64, Requirements)],
-        taken: &HashSet<TaskId>,
-        tx: &mut Tx<'_>,
-    ) -> Result<Vec<TaskId>, StoreError> {
-        let Claim { worker, session, ref capacity, ref except, ref left_to, .. } = self.claim;
-        let met = classes.iter().filter(|(_, requirements)| requirements.met_by(capacity));
-        let met = met.map(|(id, requirements)| {
-            let able = left_to.iter().filter(|(_, other)| requirements.met_by(other));
-            ClassMet { id: *id, left_to: able.map(|(worker, _)| *worker).collect() }
-        });
-        let met: Vec<ClassMet> = met.collect();
-        if met.is_empty() || self.slots() == 0 || !super::fleet::may_claim(tx, worker, session).await? {
-            return Ok(Vec::new());
-        }
-        let mut candidates: Vec<(Vec<u8>, i64, i32)> = sqlx::query_as(statements::CANDIDATES)
-            .bind(to_json(&met))
-            .bind(to_json(except))
-            .bind(i64::try_from(self.slots() + taken.len()).unwrap_or(i64::MAX))
-            .bind(self.now.as_millis())
-            .fetch_all(&mut *tx.connection)
-            .await?;
-        candidates.sort_by_key(|&(_, number, priority)| schedule::rank(priority, number.unsigned_abs()));
-        let mut chosen = Vec::with_capacity(self.slots());
-        for (id, ..) in candidates {
-            let task = rows::task_id(&id)?;
-            if chosen.len() < self.slots() && !taken.contains(&task) {
-                chosen.push(task);
-            }
-        }
-        Ok(chosen)
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) type Outcome<V> = Result<<V as Verb>::Output, <V as Verb>::Error>;
 pub(super) struct Tx<'c> {
     pub connection: &'c mut SqliteConnection,
     pub placements: &'c mut Placements,
-    pub rules: Rules,
+    pub rules: &'c Rules,
     /// The feed's last cursor, as of this transaction.
     pub cursor: u64,
     /// Number of the board's newest message, likewise.

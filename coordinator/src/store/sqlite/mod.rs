@@ -4,6 +4,7 @@
 //! read-only connections beside it. `statements` has the SQL, `moves` is
 //! the one way by which a task changes its state, `rows` reads what is kept.
 
+mod admission;
 mod apply;
 mod artifact;
 mod board;
@@ -11,6 +12,7 @@ mod checkpoint;
 mod claim;
 mod dependencies;
 mod error;
+mod file_locks;
 mod fleet;
 mod handoff;
 mod inbox;
@@ -23,6 +25,7 @@ mod moves;
 mod open;
 mod placements;
 mod questions;
+mod queue;
 mod read;
 mod retention;
 mod rows;
@@ -37,7 +40,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factory_domain::{
-    AttemptId, Because, Checkpoint, Event, Notices, QuestionId, TaskId, Timestamp, WorkerId,
+    AttemptId, Because, Checkpoint, Event, Limits, Notices, QuestionId, TaskId, Timestamp, WorkerId,
 };
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,6 +66,7 @@ pub struct SqliteStore {
     path: Arc<Path>,
     queue: mpsc::Sender<Box<dyn Job>>,
     readers: SqlitePool,
+    limits: Limits,
     feed: watch::Receiver<u64>,
     messages: watch::Receiver<u64>,
     closing: CancellationToken,
@@ -77,11 +81,12 @@ impl SqliteStore {
         let (events, feed) = watch::channel(read::last_cursor(&readers).await.map_err(failed)?);
         let (posted, messages) = watch::channel(board::last(&readers).await.map_err(failed)?);
         let heads = Heads { events, messages: posted };
+        let limits = rules.limits.clone();
         let (queue, waiting) = mpsc::channel(writer::QUEUE);
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(Writer::new(connection, rules, heads).serve(waiting, closing.clone()));
         tasks.close();
-        Ok(Self { path: path.into(), queue, readers, feed, messages, closing, tasks })
+        Ok(Self { path: path.into(), queue, readers, limits, feed, messages, closing, tasks })
     }
 
     /// Hands a verb to the writer and waits for its commit.

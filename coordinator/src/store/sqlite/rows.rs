@@ -165,12 +165,7 @@ pub(super) struct TaskRow {
 
 impl TaskRow {
     pub(super) fn read(self) -> Result<TaskEntry, StoreError> {
-        let prefers = match self.prefer_worker.as_deref().zip(self.prefer_until) {
-            Some((worker, until)) => {
-                Some(Preference { worker: worker_id(worker)?, until: Timestamp::from_millis(until) })
-            }
-            None => None,
-        };
+        let prefers = preference(self.prefer_worker.as_deref(), self.prefer_until)?;
         Ok(TaskEntry {
             prefers,
             id: task_id(&self.id)?,
@@ -197,6 +192,18 @@ impl TaskRow {
             progress: self.progress.as_deref().map(|json| from_json(json, "progress")).transpose()?,
         })
     }
+}
+
+/// The worker that a queued task is kept for.
+pub(super) fn preference(
+    worker: Option<&[u8]>,
+    until: Option<i64>,
+) -> Result<Option<Preference>, StoreError> {
+    let kept = worker.zip(until);
+    kept.map(|(worker, until)| {
+        Ok(Preference { worker: worker_id(worker)?, until: Timestamp::from_millis(until) })
+    })
+    .transpose()
 }
 
 /// Puts the prompt, kept apart, back into its spec.

@@ -16,6 +16,7 @@ macro_rules! statements {
     };
 }
 
+pub(super) mod admission;
 pub(super) mod board;
 pub(super) mod dependencies;
 pub(super) mod memory;
@@ -180,11 +181,17 @@ statements! {
            AND (NOT m.value ->> '$.because_due' OR tasks.wake_at IS NULL OR tasks.wake_at <= m.value ->> '$.at')";
 
     // Claim.
+    /// From one class to the next along the index: classes that have had their time cost nothing.
     QUEUED_PLACEMENTS =
-        "SELECT p.id, p.requirements FROM placements p
-         WHERE EXISTS (SELECT 1 FROM tasks t WHERE t.placement_id = p.id AND t.state = 'queued')";
+        "WITH RECURSIVE class (id) AS (
+             SELECT min(placement_id) FROM tasks INDEXED BY tasks_queue WHERE state = 'queued'
+             UNION ALL
+             SELECT (SELECT min(q.placement_id) FROM tasks q INDEXED BY tasks_queue
+                     WHERE q.state = 'queued' AND q.placement_id > class.id)
+             FROM class WHERE class.id IS NOT NULL)
+         SELECT p.id, p.requirements FROM class CROSS JOIN placements p ON p.id = class.id";
     CANDIDATES =
-        "SELECT t.id, t.number, t.priority
+        "SELECT t.id, t.number, t.priority, t.placement_id
          FROM json_each(?1) AS class CROSS JOIN tasks t ON t.number IN (
              SELECT q.number FROM tasks q
              WHERE q.placement_id = class.value ->> '$.id' AND q.state = 'queued'
@@ -379,7 +386,9 @@ mod tests {
     async fn each_statement_fits_the_schema() {
         let root = tempfile::tempdir().expect("a directory");
         let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
-        for (name, sql) in [ALL, board::ALL, dependencies::ALL, memory::ALL, questions::ALL].concat() {
+        for (name, sql) in
+            [ALL, admission::ALL, board::ALL, dependencies::ALL, memory::ALL, questions::ALL].concat()
+        {
             if let Err(error) = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await {
                 panic!("{name}: {error}");
             }
@@ -435,6 +444,12 @@ mod tests {
             (board::HAND_TO, "dependencies_by_needs"),
             (board::HAND_TO_DEPENDENTS, "handoffs_from"),
             (board::TELL_OF_HANDOFF, "handed_to_by_handoff"),
+            (admission::RUNNING, "tasks_by_state"),
+            (admission::WAITING, "tasks_queue"),
+            (admission::FILE_LOCKS, "attempts_one_live"),
+            (admission::AT_WORK, "sqlite_autoindex_attempts_1"),
+            (admission::TAKEN_SINCE, "attempts_one_live"),
+            (admission::TITLES, "sqlite_autoindex_tasks_1"),
             (dependencies::SETTLE_DEPENDENCIES, "dependencies_open"),
             (dependencies::DEPENDENCIES_OF_BLOCKED, "SEARCH d USING PRIMARY KEY"),
         ] {
@@ -449,7 +464,7 @@ mod tests {
                 let of_a_table = step.starts_with("SCAN ") && !step.starts_with("SCAN (subquery-");
                 of_a_table && !step.contains("VIRTUAL TABLE") && !step.contains("USING")
             };
-            let small = ["SCAN p", "SCAN w", "SCAN CONSTANT ROW"];
+            let small = ["SCAN p", "SCAN w", "SCAN class", "SCAN running", "SCAN CONSTANT ROW"];
             let big: Vec<_> = steps.iter().filter(scans).filter(|step| !small.contains(step)).collect();
             assert!(big.is_empty(), "{big:?} in {steps:#?}");
         }

@@ -33,10 +33,10 @@ struct Known {
 #[derive(Serialize)]
 struct TaskAdded<'t> {
     id: TaskId,
-    /// Known once the class of `requirements` has an id.
+    /// Known once `class` has an id.
     placement: i64,
     #[serde(skip)]
-    requirements: String,
+    class: String,
     priority: i32,
     repo: Option<String>,
     spec: String,
@@ -181,7 +181,7 @@ impl<'t> Set<'t> {
             return Ok(self.numbers);
         }
         let classes: Vec<String> =
-            self.added.iter_mut().map(|task| std::mem::take(&mut task.requirements)).collect();
+            self.added.iter_mut().map(|task| std::mem::take(&mut task.class)).collect();
         let ids = tx.placements.ids(tx.connection, &classes).await?;
         for (task, id) in self.added.iter_mut().zip(ids) {
             task.placement = id;
@@ -236,7 +236,7 @@ impl<'t> TaskAdded<'t> {
         Self {
             id: task.id,
             placement: 0,
-            requirements: to_json(&spec.requirements()),
+            class: to_json(&spec.class()),
             priority: spec.priority,
             repo: spec.repo.as_ref().map(ToString::to_string),
             spec: to_json(&spec),

@@ -177,7 +177,7 @@ impl Writer {
         let Reached { cursor, message } = self.heads.reached();
         sqlx::query(statements::BEGIN).execute(&mut self.connection).await?;
         let Self { connection, placements, rules, .. } = self;
-        Ok(Tx { connection, placements, rules: *rules, cursor, message })
+        Ok(Tx { connection, placements, rules, cursor, message })
     }
 
     async fn roll_back(&mut self) {

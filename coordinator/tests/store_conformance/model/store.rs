@@ -38,7 +38,7 @@ pub struct UnderTest<S> {
 fn rules() -> Rules {
     let terms = LeaseTerms { offer: OFFER, lease: LEASE, lost_after: LOST_AFTER, ..LeaseTerms::default() };
     let backoff = Backoff { base: BACKOFF.0, cap: BACKOFF.1 };
-    Rules { terms, backoff, max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES }
+    Rules { terms, backoff, max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES, ..Rules::default() }
 }
 
 fn task_id(task: usize) -> TaskId {
