@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,19 +53,22 @@ impl Endpoint {
     pub async fn bind(root: &Path, uplink: Uplink, ask_wait: Duration) -> io::Result<(Self, TcpListener)> {
         let file = root.join(PORT_FILE);
         let known = known_port(&file)?;
-        let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, known)).await {
-            Err(error) if known != 0 && error.kind() == ErrorKind::AddrInUse => {
-                tracing::warn!(
-                    port = known,
-                    "another program has the port of the agents' endpoint; agents that are running cannot \
-                     ask, post or lock any more"
-                );
-                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?
-            }
-            bound => bound?,
+        let listener = match known {
+            None => bind_anywhere().await?,
+            Some(port) => match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                    tracing::warn!(
+                        port,
+                        "another program has the port of the agents' endpoint; agents that are running \
+                         cannot ask, post or lock any more"
+                    );
+                    bind_anywhere().await?
+                }
+                bound => bound?,
+            },
         };
         let address = listener.local_addr()?;
-        if address.port() != known {
+        if Some(address.port()) != known {
             write_atomically(&file, address.port().to_string().as_bytes())?;
         }
         let endpoint = Self { address, link: Arc::new(Link::new(uplink)), ask_wait, seats: Mutex::default() };
@@ -144,13 +148,26 @@ impl Drop for TakenSeat {
     }
 }
 
-fn known_port(file: &PathBuf) -> io::Result<u16> {
+fn known_port(file: &Path) -> io::Result<Option<u16>> {
     match std::fs::read_to_string(file) {
         // One that cannot be read is as good as none.
-        Ok(text) => Ok(text.trim().parse().unwrap_or(0)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        Ok(text) => Ok(text.trim().parse().ok()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A port that is still free after a restart: not from the range out of which the kernel serves outgoing
+/// connections (`ip_local_port_range`), any of which could have it by then.
+async fn bind_anywhere() -> io::Result<TcpListener> {
+    const LASTING: Range<u16> = 20_000..32_768;
+    const TRIES: usize = 20;
+    for _ in 0..TRIES {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, fastrand::u16(LASTING))).await {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
 }
 
 /// What the routes have in common.
