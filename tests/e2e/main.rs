@@ -9,6 +9,7 @@ mod fleet;
 mod full_disk;
 mod limits;
 mod logins;
+mod messages;
 mod messages_api;
 mod resume;
 mod served;

@@ -51,6 +51,13 @@ impl Agent for Command {
         Ok(Launch { argv, env, stdin: prompt.as_bytes().to_vec(), files: Vec::new() })
     }
 
+    fn words(&self, stream: LogStream, line: &[u8]) -> Vec<String> {
+        match stream {
+            LogStream::Stdout => vec![String::from_utf8_lossy(line).into_owned()],
+            _ => Vec::new(),
+        }
+    }
+
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {
         let program = job.spec.argv.first().cloned().unwrap_or_default();
         Box::new(CommandTranscript { program, stdout: Tail::default(), stderr: Tail::default() })
@@ -97,7 +104,13 @@ impl Transcript for CommandTranscript {
             (None, _) if exit.stopped => Outcome::Cancelled,
             (None, _) => Outcome::Failed { failure: self.failure(exit) },
         };
-        Conclusion { outcome, result_text: self.stdout.text(), usage: Usage::default(), agent_session: None }
+        Conclusion {
+            outcome,
+            result_text: self.stdout.text(),
+            usage: Usage::default(),
+            agent_session: None,
+            structured_output: None,
+        }
     }
 }
 

@@ -54,6 +54,11 @@ pub trait Agent: Send + Sync {
     /// Reads what the agent of this job prints.
     fn transcript(&self, job: &Job) -> Box<dyn Transcript>;
 
+    /// The agent's own words in a line that it printed; none where its lines are not understood.
+    fn words(&self, _stream: LogStream, _line: &[u8]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The agent's conversations; `None`: it has none, and always begins afresh.
     fn conversations(&self) -> Option<&dyn Conversations> {
         None
@@ -239,6 +244,8 @@ pub struct Conclusion {
     pub result_text: String,
     pub usage: Usage,
     pub agent_session: Option<String>,
+    /// Its answer by the task's schema, as JSON text.
+    pub structured_output: Option<String>,
 }
 
 /// Which agents there are on this host, and what they may have of its environment.

@@ -2,6 +2,7 @@
 //! object a line, every field optional, unknown kinds passed over. The scripted agent
 //! prints the same, so that one reader and one renderer serve both.
 
+use factory_proto::v1::LogStream;
 use serde_json::{Map, Value};
 
 /// Something a line says.
@@ -93,6 +94,8 @@ pub struct RunResult {
     pub since_last_result: Option<Spent>,
     pub duration_ms: u64,
     pub session: Option<String>,
+    /// The answer by the schema that was asked for, as JSON text.
+    pub structured_output: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -135,6 +138,18 @@ impl Tokens {
 pub fn read(line: &[u8]) -> Option<Vec<Event>> {
     let value: Value = serde_json::from_slice(line).ok()?;
     value.is_object().then(|| events(&value))
+}
+
+/// What the agent itself says in a line, its subagents left aside.
+pub fn words(stream: LogStream, line: &[u8]) -> Vec<String> {
+    if stream != LogStream::Stdout {
+        return Vec::new();
+    }
+    let said = read(line).unwrap_or_default().into_iter().filter_map(|event| match event {
+        Event::Text { text, subagent: false } => Some(text),
+        _ => None,
+    });
+    said.collect()
 }
 
 fn events(line: &Value) -> Vec<Event> {
@@ -231,6 +246,7 @@ fn result(line: &Value, subtype: &str) -> RunResult {
         since_last_result: since_last_result(&line["model_usage_since_last_result"]),
         duration_ms: number(&line["duration_ms"]),
         session: string(&line["session_id"]),
+        structured_output: line.get("structured_output").filter(|it| !it.is_null()).map(Value::to_string),
     }
 }
 

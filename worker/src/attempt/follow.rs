@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
-use factory_domain::{Outcome, Timestamp};
+use factory_domain::{Failure, FailureReason, Outcome, Timestamp};
 use factory_proto::v1::{LogRecord, LogStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::assignment::Progress;
@@ -13,7 +15,8 @@ use super::deadlines::{Deadlines, Due};
 use super::machine::{Cause, Input};
 use super::now;
 use super::run::{Work, worker_error};
-use crate::agents::Transcript;
+use super::said::{self, Post};
+use crate::agents::{Agent, Transcript};
 use crate::shim::Exit;
 use crate::shims::RunningShim;
 use crate::spool::RecordReader;
@@ -32,14 +35,19 @@ impl Work {
         let ended = CancellationToken::new();
         let checkpoints = self.keep_checkpoints(ended.clone());
         let informed = self.keep_informed(ended.clone());
+        let (posts, posted) = mpsc::unbounded_channel();
+        let posting = self.post_what_is_said(posted, ended.clone());
         let reading = async {
-            let read = self.read_to_the_end(&mut *shim, token).await;
+            let read = self.read_to_the_end(&mut *shim, posts, token).await;
             ended.cancel();
             read
         };
-        let (read, (), ()) = tokio::join!(reading, checkpoints, informed);
+        let (read, (), (), unposted) = tokio::join!(reading, checkpoints, informed, posting);
         // Whatever of the agent may be left acts no more.
         self.seat = None;
+        if unposted > 0 {
+            self.note(format!("{unposted} message(s) that the agent said could not be posted")).await;
+        }
         match read {
             Ok(input) => input,
             Err(error) => {
@@ -57,6 +65,7 @@ impl Work {
     async fn read_to_the_end(
         &mut self,
         shim: &mut dyn RunningShim,
+        posts: mpsc::UnboundedSender<Post>,
         token: &CancellationToken,
     ) -> io::Result<Input> {
         let agent = self.host.crew.adapter(self.assignment.spec.agent);
@@ -66,6 +75,8 @@ impl Work {
         let mut reading = Reading {
             reader: RecordReader::open(&path, 0)?,
             lines: Lines::default(),
+            agent: Arc::clone(agent),
+            posts,
             transcript: agent.transcript(&self.job()?),
             deadlines: Deadlines::new(
                 &self.assignment.spec,
@@ -115,12 +126,25 @@ impl Work {
         let exit = exit.unwrap_or_else(|error| Exit { fault: Some(error.to_string()), ..Exit::default() });
         tracing::info!(exit = exit.describe(), stopped = exit.stopped, "agent ended");
         let verdict = self.conclude(&exit, reading.transcript);
-        // A turn that was ended to wait for an answer is not the last.
         let verdict = match verdict {
+            // A turn that was ended to wait for an answer is not the last.
             Outcome::Succeeded if self.waits_for_answer().await => Outcome::Asked,
+            Outcome::Succeeded if self.lacks_output() => Outcome::Failed {
+                failure: Failure {
+                    reason: FailureReason::AgentError,
+                    message: "the agent came to its end without the answer that the task's schema asks for"
+                        .to_owned(),
+                },
+            },
             verdict => verdict,
         };
         Ok(Input::AgentEnded { stopped: exit.stopped, verdict })
+    }
+
+    /// Whether an answer by a schema was asked for and not given.
+    fn lacks_output(&self) -> bool {
+        let given = self.findings.conclusion.as_ref().is_some_and(|it| it.structured_output.is_some());
+        self.assignment.spec.output_schema.is_some() && !given
     }
 
     fn conclude(&mut self, exit: &Exit, transcript: Box<dyn Transcript>) -> Outcome {
@@ -159,6 +183,9 @@ fn broken(why: impl ToString) -> Input {
 struct Reading {
     reader: RecordReader,
     lines: Lines,
+    agent: Arc<dyn Agent>,
+    /// Takes the messages that the agent says for others.
+    posts: mpsc::UnboundedSender<Post>,
     transcript: Box<dyn Transcript>,
     deadlines: Deadlines,
 }
@@ -173,6 +200,13 @@ impl Reading {
                 && let Some(line) = self.lines.take(record)
             {
                 self.transcript.record(stream, &line);
+                if said::may_hold(&line) {
+                    let words = self.agent.words(stream, &line);
+                    for post in said::posts(record.offset, words.iter().map(String::as_str)) {
+                        // Without a seat nobody takes them.
+                        let _ = self.posts.send(post);
+                    }
+                }
             }
             // Every record: once the log has reached its bound, the shim's marks are the signs of life.
             self.deadlines.heard(Timestamp::from_millis(record.at_ms), self.transcript.is_done());

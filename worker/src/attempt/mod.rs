@@ -12,6 +12,7 @@ mod machine;
 mod prepare;
 mod resume;
 mod run;
+mod said;
 mod save;
 mod seat;
 mod upstreams;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 
 use factory_domain::{BranchName, Failure, FailureReason, RepoSource};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use super::machine::Input;
 use super::now;
 use super::run::{Work, worker_error};
 use crate::agent_host::Shared;
+use crate::agents::Job;
 use crate::blocking;
 use crate::environment::ATTEMPT_MARKER;
 use crate::repo::{Merge, Request};
@@ -174,6 +176,7 @@ impl Work {
             files.iter().try_for_each(|file| write_privately(&file.path, &file.content))
         });
         written.await.map_err(worker_error)?;
+        let directory = self.working_directory(&job)?;
         self.close_journal();
         // Before the start: a worker that dies in between finds out by the shim whether there was one.
         self.progress(Progress::Started { place, at_time: now() })
@@ -189,7 +192,7 @@ impl Work {
         }
         let limits = shim::Limits { start_by, grace: config.kill_grace, spool: config.max_spool };
         let lease = self.host.lease.path();
-        let started = config.shims.start(&self.spool, &job.workspace, &launch, lease, limits);
+        let started = config.shims.start(&self.spool, &directory, &launch, lease, limits);
         match started.await {
             Ok(shim) => {
                 tracing::info!(shim = shim.pid(), agent = %self.assignment.spec.agent, "agent started");
@@ -199,5 +202,21 @@ impl Work {
             Err(error @ ShimError::NotStarted { .. }) => Err(unavailable(error.to_string())),
             Err(error) => Err(worker_error(error)),
         }
+    }
+
+    /// Where the agent works: in the workspace, or in the directory of it that the task names. A link may not lead
+    /// it out.
+    fn working_directory(&self, job: &Job) -> Result<PathBuf, Failure> {
+        let Some(directory) = &job.spec.directory else { return Ok(job.workspace.clone()) };
+        let inside = || {
+            let path = job.workspace.join(directory).canonicalize().ok()?;
+            (path.is_dir() && path.starts_with(job.workspace.canonicalize().ok()?)).then_some(path)
+        };
+        inside().ok_or_else(|| Failure {
+            reason: FailureReason::SetupFailed,
+            message: format!(
+                "the task's directory `{directory}` is none of its repository; name one with --directory"
+            ),
+        })
     }
 }

@@ -174,6 +174,7 @@ impl Work {
     fn report(&self, outcome: Outcome, log_records: u64) -> Report {
         let findings = &self.findings;
         let conclusion = findings.conclusion.clone();
+        let structured_output = conclusion.as_ref().and_then(|it| it.structured_output.clone());
         let (result_text, usage, agent_session) = conclusion
             .map(|conclusion| (conclusion.result_text, conclusion.usage, conclusion.agent_session))
             .unwrap_or_default();
@@ -194,7 +195,7 @@ impl Work {
             diff_stat: findings.work.as_ref().map(|work| work.diff_stat).unwrap_or_default(),
             delivery: findings.delivery.clone(),
             log_records,
-            structured_output: None,
+            structured_output,
         }
     }
 }

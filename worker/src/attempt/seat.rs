@@ -3,9 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::run::Work;
+use super::said::{self, Post};
 use crate::agent_host::Shared;
 use crate::blocking;
 use crate::mcp::{Seat, Who};
@@ -39,12 +41,31 @@ impl Work {
 
     /// Keeps the agent informed until it has ended.
     pub(super) fn keep_informed(&self, ended: CancellationToken) -> impl Future<Output = ()> + use<> {
-        let seat: Option<Arc<Seat>> = self.seat.as_ref().map(|taken| Arc::clone(&taken.seat));
+        let seat = self.seat();
         async move {
             if let Some(seat) = seat {
                 seat.keep_informed(&ended).await;
             }
         }
+    }
+
+    /// Posts what the agent says for others; how many could not be posted.
+    pub(super) fn post_what_is_said(
+        &self,
+        posts: mpsc::UnboundedReceiver<Post>,
+        ended: CancellationToken,
+    ) -> impl Future<Output = usize> + use<> {
+        let seat = self.seat();
+        async move {
+            match seat {
+                Some(seat) => said::post_all(posts, &seat, &ended).await,
+                None => 0,
+            }
+        }
+    }
+
+    fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.as_ref().map(|taken| Arc::clone(&taken.seat))
     }
 
     /// Whether the agent has ended its turn to wait for an answer.

@@ -31,6 +31,9 @@ pub enum Trouble {
     NotOffered,
     #[error("Refused: {0}")]
     Refused(String),
+    /// What was asked for is somebody else's.
+    #[error("{0}")]
+    NotHad(String),
     #[error("This host could not do it: {0}. Go on with your work, and say so at its end.")]
     Disk(String),
 }

@@ -21,5 +21,7 @@ pub use access::Access;
 #[cfg(test)]
 pub use access::Secret;
 pub use endpoint::{Endpoint, TakenSeat, Who, serve};
+pub use link::Trouble;
 pub use seat::Seat;
-pub use words::news;
+pub use tools::WAITING;
+pub use words::{NEWS, news};

@@ -4,6 +4,10 @@ use factory_domain::{Notice, NoticeKind};
 use factory_proto::v1;
 use serde_json::{Value, json};
 
+use super::link::Trouble;
+
+/// What is new for an agent begins with it, wherever it is told.
+pub const NEWS: &str = "# News from the factory that runs you";
 /// Bytes of a task's closing words that others are shown.
 const CLOSING_WORDS: usize = 1500;
 
@@ -18,7 +22,7 @@ pub fn news(notices: &[Notice]) -> Option<String> {
         format!("## {}\n\n{}", heading(kind), texts.join("\n\n"))
     });
     let groups: Vec<_> = groups.collect();
-    (!groups.is_empty()).then(|| format!("# News from the factory that runs you\n\n{}", groups.join("\n\n")))
+    (!groups.is_empty()).then(|| format!("{NEWS}\n\n{}", groups.join("\n\n")))
 }
 
 const fn heading(kind: NoticeKind) -> &'static str {
@@ -123,9 +127,9 @@ fn task(task: &v1::Task) -> String {
 }
 
 /// What came of asking for files.
-pub fn locked(response: &v1::LockFilesResponse) -> String {
+pub fn locked(response: &v1::LockFilesResponse) -> Result<String, Trouble> {
     if response.granted {
-        return "They are yours until your work ends, or until you give them back.".to_owned();
+        return Ok("They are yours until your work ends, or until you give them back.".to_owned());
     }
     let holders = response.held.iter().map(|lock| {
         format!(
@@ -142,7 +146,7 @@ pub fn locked(response: &v1::LockFilesResponse) -> String {
         lines.push(format!("It was not waited for: {}", response.refused_because));
     }
     lines.push("Do something else first, or tell those tasks what you need with post_message.".to_owned());
-    lines.join("\n")
+    Err(Trouble::NotHad(lines.join("\n")))
 }
 
 pub fn memories(hits: &[v1::MemoryHit]) -> String {

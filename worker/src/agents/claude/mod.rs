@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use factory_domain::AgentKind;
+use factory_proto::v1::LogStream;
 
 use self::login::Login;
 use self::transcript::{LOG_IN, StreamTranscript};
 use super::{
     Agent, AgentVersion, Conversations, Fingerprint, Job, Launch, LaunchError, Transcript, Unavailable,
+    stream_json,
 };
 use crate::environment::Environment;
 
@@ -119,6 +121,10 @@ impl Agent for Claude {
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {
         Box::new(StreamTranscript::new("Claude Code", job, self.limit_pause))
+    }
+
+    fn words(&self, stream: LogStream, line: &[u8]) -> Vec<String> {
+        stream_json::words(stream, line)
     }
 
     fn conversations(&self) -> Option<&dyn Conversations> {

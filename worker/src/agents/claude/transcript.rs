@@ -332,6 +332,7 @@ impl Transcript for StreamTranscript {
             result_text: self.closing_words().to_owned(),
             usage: self.usage(),
             agent_session: self.session.clone(),
+            structured_output: self.result.as_ref().and_then(|result| result.structured_output.clone()),
         }
     }
 }

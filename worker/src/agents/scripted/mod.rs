@@ -4,6 +4,7 @@
 mod conversation;
 mod run;
 mod steps;
+mod tools;
 
 use std::ffi::OsString;
 use std::io;
@@ -12,10 +13,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use factory_domain::AgentKind;
+use factory_proto::v1::LogStream;
 
 use super::claude::transcript::StreamTranscript;
 use super::{
     Agent, AgentVersion, Conversation, Conversations, Job, Launch, LaunchError, Transcript, Unavailable,
+    stream_json,
 };
 use crate::environment::Environment;
 
@@ -65,6 +68,10 @@ impl Agent for Scripted {
 
     fn transcript(&self, job: &Job) -> Box<dyn Transcript> {
         Box::new(StreamTranscript::new("the scripted agent", job, self.limit_pause))
+    }
+
+    fn words(&self, stream: LogStream, line: &[u8]) -> Vec<String> {
+        stream_json::words(stream, line)
     }
 
     fn conversations(&self) -> Option<&dyn Conversations> {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::ATTEMPT_NUMBER;
 use super::conversation::{self, Conversation};
 use super::steps::{Step, parse};
+use super::tools;
 
 /// The id of a new conversation.
 pub(super) const NEW: &str = "--session-id";
@@ -45,12 +46,18 @@ struct Agent {
     resumed: bool,
     started: Instant,
     turns: u32,
+    /// The step under way, counted over all runs of the conversation.
+    step: usize,
     cost_usd: f64,
     last_words: String,
     /// From its result to its end.
     linger: Duration,
     /// The terminal reason of a run that fails.
     failing: &'static str,
+    /// The answer by the task's schema.
+    output: Option<Value>,
+    /// It was told to end its turn, and will be resumed.
+    waits: bool,
 }
 
 impl Agent {
@@ -60,10 +67,13 @@ impl Agent {
             resumed,
             started: Instant::now(),
             turns: 0,
+            step: 0,
             cost_usd: 0.0,
             last_words: "Done.".to_owned(),
             linger: Duration::ZERO,
             failing: "failed",
+            output: None,
+            waits: false,
         }
     }
 
@@ -97,10 +107,14 @@ impl Agent {
         }
         for step in steps.iter().skip(conversation.done) {
             self.turns += 1;
+            self.step = conversation.done;
             if let Err(why) = self.take(step)? {
                 return Ok(Some(why));
             }
             conversation.step_done()?;
+            if self.waits {
+                break;
+            }
         }
         Ok(None)
     }
@@ -132,11 +146,30 @@ impl Agent {
                 Command::new("setsid").args(["sleep", "100000"]).spawn()?;
             }
             Step::Linger(time) => self.linger = *time,
+            Step::Tool { name, arguments } => return self.use_tool(name, arguments),
+            Step::Output(value) => self.output = Some(value.clone()),
             Step::Fail(why) => return Ok(Err(why.clone())),
             Step::FailOnce(why) if is_first_attempt() => return Ok(Err(why.clone())),
             Step::LimitOnce(time) if is_first_attempt() => return self.meet_limit(*time).map(Err),
             Step::FailOnce(_) | Step::LimitOnce(_) => {}
         }
+        Ok(Ok(()))
+    }
+
+    fn use_tool(&mut self, name: &str, arguments: &Value) -> io::Result<Result<(), String>> {
+        self.call(&format!("mcp__factory__{name}"), arguments.clone())?;
+        // The same step of the same conversation is the same call.
+        let key = format!("{}-{}", self.session, self.step);
+        let answered = tools::call(name, arguments, &key);
+        let (text, is_error) = match &answered {
+            Ok(answer) => (answer.text.clone(), answer.is_error),
+            Err(error) => (error.to_string(), true),
+        };
+        self.answer(&text, is_error)?;
+        if is_error {
+            return Ok(Err(format!("{name}: {text}")));
+        }
+        self.waits = answered.is_ok_and(|answer| answer.ends_turn);
         Ok(Ok(()))
     }
 
@@ -245,6 +278,7 @@ impl Agent {
             "duration_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "total_cost_usd": self.cost_usd,
             "session_id": self.session,
+            "structured_output": self.output,
         }))
     }
 

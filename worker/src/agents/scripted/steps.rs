@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use crate::mcp;
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// `say TEXT`
@@ -28,6 +32,12 @@ pub enum Step {
     Orphan,
     /// `linger MILLISECONDS`: the process stays so much longer than its result
     Linger(Duration),
+    /// A tool of the endpoint; what it answers is printed, and a refusal fails the run. `ask: QUESTION`,
+    /// `post TO: TEXT`, `read:`, `lock: PATH…`, `unlock: PATH…`, `remember KIND: TEXT`, `recall: QUERY`,
+    /// `handoff ROLE: TEXT`, `child TITLE: PROMPT`, `progress: TEXT`
+    Tool { name: &'static str, arguments: Value },
+    /// `output JSON`: the answer by the task's schema
+    Output(Value),
     /// `fail MESSAGE`
     Fail(String),
     /// `fail-once MESSAGE`: on the task's first attempt only
@@ -54,16 +64,41 @@ impl Step {
             "tokens" => Self::Tokens(rest.parse().ok()?),
             "orphan" if rest.is_empty() => Self::Orphan,
             "linger" => Self::Linger(Duration::from_millis(rest.parse().ok()?)),
+            "output" => Self::Output(serde_json::from_str(rest).ok()?),
             "fail" => Self::Fail(text()),
             "fail-once" => Self::FailOnce(text()),
             "limit-once" => Self::LimitOnce(Duration::from_secs(rest.parse().ok()?)),
-            _ => return None,
+            _ => return Self::tool(line),
         })
+    }
+
+    fn tool(line: &str) -> Option<Self> {
+        // A task is addressed as `task:7`.
+        let (head, rest) = line.split_once(": ").or_else(|| Some((line.strip_suffix(':')?, "")))?;
+        let (name, object) = head.split_once(' ').unwrap_or((head, ""));
+        let (object, text) = (object.trim(), unescape(rest.trim()));
+        let paths = || rest.split_whitespace().collect::<Vec<_>>();
+        let (name, arguments) = match (name, object, text.as_str()) {
+            ("ask", "", question) => ("ask_user", json!({ "question": question })),
+            ("post", to, content) => ("post_message", json!({ "to": to, "content": content })),
+            ("read", "", "") => ("read_messages", json!({})),
+            ("lock", "", _) => ("lock_files", json!({ "paths": paths(), "wait_seconds": 600 })),
+            ("unlock", "", _) => ("unlock_files", json!({ "paths": paths() })),
+            ("remember", kind, content) => ("memory_save", json!({ "kind": kind, "content": content })),
+            ("recall", "", query) => ("memory_search", json!({ "query": query })),
+            ("handoff", role, context) => ("handoff", json!({ "to_role": role, "context": context })),
+            ("child", title, prompt) => ("submit_task", json!({ "title": title, "prompt": prompt })),
+            ("progress", "", text) => ("report_progress", json!({ "text": text })),
+            _ => return None,
+        };
+        Some(Self::Tool { name, arguments })
     }
 }
 
-/// The steps of a prompt; one without any is taken as something to note down.
+/// The steps of a prompt; one without any is taken as something to note down. What others say, behind it, is not
+/// for the agent to do.
 pub fn parse(prompt: &str) -> Vec<Step> {
+    let prompt = prompt.split(mcp::NEWS).next().unwrap_or_default();
     let steps: Vec<_> = prompt.lines().filter_map(|line| Step::parse(line.trim())).collect();
     if steps.is_empty() { note(prompt.trim()) } else { steps }
 }
@@ -101,6 +136,23 @@ mod tests {
                 Step::Write { path: "src/a.txt".into(), text: "one\ntwo\n".into() },
                 Step::Commit("Add a".into()),
                 Step::Run(vec!["git".into(), "status".into(), "-s".into()]),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_tool_is_a_step_and_what_others_say_is_none() {
+        let prompt = format!(
+            "ask: Which port?\npost task:7: Use 81.\nlock: src/** Cargo.lock\nask the user when in doubt\n\n{}\n\nsay it",
+            mcp::NEWS
+        );
+        let tool = |name, arguments| Step::Tool { name, arguments };
+        assert_eq!(
+            parse(&prompt),
+            [
+                tool("ask_user", json!({ "question": "Which port?" })),
+                tool("post_message", json!({ "to": "task:7", "content": "Use 81." })),
+                tool("lock_files", json!({ "paths": ["src/**", "Cargo.lock"], "wait_seconds": 600 })),
             ]
         );
     }

@@ -57,7 +57,7 @@ impl Tools {
             async move { agents.lock_files(request).await }
         });
         let locked = locked.await;
-        self.answer(locked.map(|response| words::locked(&response)))
+        self.answer(locked.and_then(|response| words::locked(&response)))
     }
 
     /// Give back files that you locked with lock_files. What your task declared stays yours until its end.

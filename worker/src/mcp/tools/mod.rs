@@ -7,6 +7,8 @@ mod locks;
 mod memory;
 mod questions;
 
+pub use questions::WAITING;
+
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
