@@ -2,6 +2,7 @@
 //!
 //! Everything is checked once, here, and everything wrong is said at once.
 
+mod memory;
 mod retention;
 
 use std::fmt;
@@ -14,7 +15,10 @@ use factory_domain::{Backoff, LeaseTerms, Limits, Retention};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
+use crate::embeddings::EndpointConfig;
 use crate::store::Rules;
+pub use memory::MemoryOptions;
+use memory::MemorySection;
 pub use retention::RetentionOptions;
 use retention::RetentionSection;
 
@@ -32,6 +36,8 @@ pub struct Config {
     pub token: Option<AuthToken>,
     pub rules: Rules,
     pub retention: Retention,
+    /// What makes the vectors of memories; `None`: they are found by words alone.
+    pub embeddings: Option<EndpointConfig>,
     pub log_format: LogFormat,
 }
 
@@ -68,6 +74,8 @@ pub struct Options {
     pub insecure: bool,
     #[command(flatten)]
     pub retention: RetentionOptions,
+    #[command(flatten)]
+    pub memory: MemoryOptions,
     /// How to write the log on standard error [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -99,6 +107,8 @@ struct File {
     retry: RetrySection,
     #[serde(default)]
     retention: RetentionSection,
+    #[serde(default)]
+    memory: MemorySection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +137,7 @@ impl Config {
             token: None,
             rules: Rules::default(),
             retention: Retention::default(),
+            embeddings: None,
             log_format: LogFormat::default(),
         }
     }
@@ -168,6 +179,8 @@ impl Config {
             ));
         }
         let rules = read_rules(&file.lease, &file.retry, &mut problems);
+        let variable = |name: &str| std::env::var(name).ok();
+        let embeddings = memory::read(options.memory, file.memory, variable, &mut problems);
         match (root, listen) {
             (Some(root), Ok(listen)) if problems.is_empty() => Ok(Self {
                 root,
@@ -175,6 +188,7 @@ impl Config {
                 token,
                 rules,
                 retention: retention::read(&options.retention, &file.retention),
+                embeddings,
                 log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             }),
             _ => Err(ConfigError { problems }),

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::artifacts::{ArtifactError, ArtifactStore};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::embeddings::{EmbedError, Embedder};
 use crate::library::Library;
 use crate::logs::{LogError, LogStore};
 use crate::server::Listener;
@@ -58,6 +59,8 @@ pub enum StartError {
     Recover(#[from] StoreError),
     #[error("cannot open the log store")]
     Logs(#[from] LogError),
+    #[error("memories cannot be found by meaning")]
+    Embeddings(#[from] EmbedError),
     #[error("cannot open the artifact store")]
     Artifacts(#[from] ArtifactError),
 }
@@ -114,7 +117,9 @@ impl Coordinator {
         store.grant_full_term(clock.now()).await?;
 
         let stopping = CancellationToken::new();
-        let app = Arc::new(App::new(store, logs, artifacts, library, clock, config.rules, stopping.clone()));
+        let mut app = App::new(store, logs, artifacts, library, clock, config.rules, stopping.clone());
+        app.embedder = config.embeddings.map(Embedder::new).transpose()?.map(Arc::new);
+        let app = Arc::new(app);
         let health = tonic_health::server::HealthReporter::new();
         let router = server::router(grpc::routes(&app, &health).await, config.token);
         let mut loops = JoinSet::new();
@@ -122,6 +127,9 @@ impl Coordinator {
         loops.spawn(background::due::run(Arc::clone(&app)));
         loops.spawn(background::disk::run(Arc::clone(&app), config.root.clone()));
         loops.spawn(background::remember::run(Arc::clone(&app)));
+        if let Some(embedder) = &app.embedder {
+            loops.spawn(background::embed::run(Arc::clone(&app), Arc::clone(embedder)));
+        }
         loops.spawn(background::retention::run(Arc::clone(&app), config.retention));
         loops.spawn(server::serve(listener, router, stopping.clone()));
         let coordinator = Self { app, address, stopping, loops, _lock: lock };

@@ -9,6 +9,7 @@
 //! | `store` | tasks, attempts, events, workers: a trait of verbs, and SQLite behind it |
 //! | `logs`, `artifacts` | what agents print, and the files kept of their work |
 //! | `library` | roles and templates: the built-in ones, and a user's own |
+//! | `embeddings` | texts as vectors, by an endpoint elsewhere |
 //! | `grpc` | handlers that translate |
 //! | `background` | the loops that offer tasks and apply what is due |
 
@@ -18,6 +19,7 @@ mod background;
 pub mod clock;
 pub mod config;
 mod coordinator;
+pub mod embeddings;
 mod grpc;
 pub mod library;
 pub mod logs;

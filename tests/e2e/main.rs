@@ -9,6 +9,7 @@ mod fleet;
 mod full_disk;
 mod limits;
 mod logins;
+mod memory;
 mod messages;
 mod messages_api;
 mod resume;

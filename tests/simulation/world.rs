@@ -242,6 +242,7 @@ fn coordinator_config(root: &Path) -> Config {
         token: None,
         rules: RULES,
         retention: factory_domain::Retention::default(),
+        embeddings: None,
         log_format: LogFormat::Text,
     }
 }

@@ -57,10 +57,12 @@ impl App {
         let lapses = now.after(self.terms.offer);
         let claimed = self.store.claim(claim, now).await?;
         let mut sent = 0;
-        for offer in claimed {
+        // Side by side: what one of them may have to wait for, the others do not wait for after it.
+        let equipped = join_all(claimed.iter().map(|offer| self.equip(offer))).await;
+        for (offer, equipment) in claimed.into_iter().zip(equipped) {
             let (task, attempt, worker) = (offer.task, offer.attempt, opening.seat.worker);
             self.due.set(lapses);
-            let equipment = match self.equip(&offer).await {
+            let equipment = match equipment {
                 Ok(equipment) => equipment,
                 Err(error) => {
                     self.return_offer(task, attempt, format!("it could not be made ready: {error}")).await?;

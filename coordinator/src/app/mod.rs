@@ -77,6 +77,7 @@ pub use workers::{DrainState, WorkerDetail, WorkerView};
 
 use crate::artifacts::ArtifactStore;
 use crate::clock::Clock;
+use crate::embeddings::Embedder;
 use crate::library::Library;
 use crate::logs::LogStore;
 use crate::store::{Rules, Store};
@@ -104,6 +105,10 @@ pub struct App {
     pub(crate) told: Notify,
     /// Files that agents at work wait for may be free: wakes all who do.
     pub(crate) freed: Notify,
+    /// Makes vectors of queries, where memories are found by meaning too.
+    pub(crate) embedder: Option<Arc<Embedder>>,
+    /// There are memories that may lack a vector.
+    pub(crate) remembered: Notify,
     /// A heartbeat was answered though the leases could not be extended: see `App::heartbeat`.
     pub(crate) owed: AtomicBool,
     pub(crate) disk: Disk,
@@ -140,6 +145,8 @@ impl App {
             schedule: Notify::new(),
             told: Notify::new(),
             freed: Notify::new(),
+            embedder: None,
+            remembered: Notify::new(),
             owed: AtomicBool::new(false),
             disk: Disk::default(),
             due: Alarm::default(),

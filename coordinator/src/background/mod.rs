@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod dispatch;
 pub mod due;
+pub mod embed;
 pub mod remember;
 pub mod retention;
 

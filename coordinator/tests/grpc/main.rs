@@ -8,6 +8,7 @@ mod checkpoint;
 mod continuation;
 mod dependencies;
 mod drain;
+mod embeddings;
 mod leases;
 mod library;
 mod logs;

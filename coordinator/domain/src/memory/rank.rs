@@ -16,12 +16,15 @@ const HALF_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const PREFERENCE: f64 = 0.2;
 /// Hits by words below this share of the best one's score have a common word or two by chance.
 const BY_CHANCE: f64 = 0.2;
+/// There is always a nearest: it is near enough from this cosine on, and others from this share of it.
+const NEAR: f64 = 0.2;
+const AS_NEAR: f64 = 0.8;
 
 /// A memory that was found, as far as its place depends on it.
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
     pub number: u64,
-    /// By its words; greater is better.
+    /// By its words, or its cosine; greater is better.
     pub score: f64,
     pub kind: MemoryKind,
     pub role: Option<&'a Slug>,
@@ -67,14 +70,16 @@ pub fn fuse(rankings: &[Vec<u64>]) -> Vec<(u64, f64)> {
 pub fn for_task(by_words: &[Found<'_>], nearest: &[Found<'_>], leaning: &Leaning) -> Vec<u64> {
     let best = by_words.first().map_or(0.0, |found| found.score);
     let by_words: Vec<_> = by_words.iter().filter(|found| found.score >= best * BY_CHANCE).collect();
+    let near = nearest.first().map_or(NEAR, |found| (found.score * AS_NEAR).max(NEAR));
+    let nearest: Vec<_> = nearest.iter().filter(|found| found.score >= near).collect();
     let relevance = if nearest.is_empty() {
         by_words.iter().map(|found| (found.number, found.score)).collect()
     } else {
         let numbers = |found: &[&Found<'_>]| found.iter().map(|found| found.number).collect();
-        fuse(&[numbers(&by_words), numbers(&nearest.iter().collect::<Vec<_>>())])
+        fuse(&[numbers(&by_words), numbers(&nearest)])
     };
     let all: HashMap<u64, &Found<'_>> =
-        nearest.iter().chain(by_words).map(|found| (found.number, found)).collect();
+        nearest.iter().chain(&by_words).map(|found| (found.number, *found)).collect();
     let raise = |number: &u64| all.get(number).map_or(1.0, |found| 1.0 + PREFERENCE * leaning.weight(found));
     let mut told: Vec<(u64, f64)> =
         relevance.into_iter().map(|(number, score)| (number, score * raise(&number))).collect();
@@ -111,6 +116,14 @@ mod tests {
     #[test]
     fn what_shares_a_word_by_chance_is_left_out() {
         assert_eq!(for_task(&[found(1, 9.0), found(2, 1.0)], &[], &Leaning::default()), [1]);
+    }
+
+    #[test]
+    fn what_is_near_is_told_without_a_word_in_common_and_what_is_not_is_left_out() {
+        let near = [found(7, 0.9), found(8, 0.5), found(9, 0.1)];
+        assert_eq!(for_task(&[], &near, &Leaning::default()), [7]);
+        assert_eq!(for_task(&[], &[found(9, 0.1)], &Leaning::default()), [0_u64; 0]);
+        assert_eq!(for_task(&[found(1, 3.0), found(7, 2.0)], &near, &Leaning::default()), [7, 1]);
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! What tasks have learned: saved, searched, given to those that come later.
 
+mod embed;
 mod list;
+mod nearest;
 mod recall;
 mod save;
 mod search;

@@ -1,5 +1,8 @@
 //! What a task is told of what others have learned, when it begins.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use factory_domain::memory::briefing::{Told, briefing};
 use factory_domain::memory::rank::{Found, Leaning, for_task};
 use factory_domain::memory::words::query_terms;
@@ -10,6 +13,8 @@ use crate::store::{Claimed, MemoryEntry, MemoryFilter, Within};
 
 /// Memories looked at, of which the best few are told.
 const CANDIDATES: u32 = 30;
+/// For the vector of what a task is about: its offer waits for that, where an endpoint is configured.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of a prompt that are looked at: what it is about stands at its beginning.
 const MAX_PROMPT: usize = 4 * 1024;
 
@@ -34,17 +39,18 @@ impl App {
     async fn recall_within(&self, spec: &TaskSpec, scope: Scope) -> Result<Option<Notice>, Error> {
         let filter =
             MemoryFilter { within: Within::For(scope), limit: CANDIDATES, ..MemoryFilter::default() };
-        let by_words = self.store.search_memories(query_terms(&about(spec)), filter).await?;
-        if by_words.is_empty() {
+        let about = about(spec);
+        let by_words = self.store.search_memories(query_terms(&about), filter.clone()).await?;
+        let nearest = self.nearest(&about, filter, PATIENCE).await?;
+        if by_words.is_empty() && nearest.is_empty() {
             return Ok(None);
         }
         let now = self.clock.now();
-        let found: Vec<Found<'_>> = by_words.iter().map(|(entry, score)| found(entry, *score, now)).collect();
         let leaning = self.leaning(spec).await;
-        let order = for_task(&found, &[], &leaning);
-        let entry =
-            |number: &u64| by_words.iter().map(|(entry, _)| entry).find(|entry| entry.number == *number);
-        Ok(briefing(order.iter().filter_map(entry).map(|entry| told(entry, now))))
+        let order = for_task(&found(&by_words, now), &found(&nearest, now), &leaning);
+        let all: HashMap<u64, &MemoryEntry> =
+            by_words.iter().chain(&nearest).map(|(entry, _)| (entry.number, entry)).collect();
+        Ok(briefing(order.iter().filter_map(|number| Some(told(all.get(number)?, now)))))
     }
 
     /// A role that is not in the library any more prefers nothing.
@@ -64,16 +70,16 @@ fn about(spec: &TaskSpec) -> String {
     format!("{}\n{}\n{prompt}", spec.title, touches.join("\n"))
 }
 
-fn found(entry: &MemoryEntry, score: f64, now: Timestamp) -> Found<'_> {
-    let memory = &entry.memory;
-    Found {
+fn found(ranking: &[(MemoryEntry, f64)], now: Timestamp) -> Vec<Found<'_>> {
+    let found = ranking.iter().map(|(entry, score)| Found {
         number: entry.number,
-        score,
-        kind: memory.kind,
-        role: memory.role.as_ref(),
-        is_summary: memory.is_summary,
+        score: *score,
+        kind: entry.memory.kind,
+        role: entry.memory.role.as_ref(),
+        is_summary: entry.memory.is_summary,
         age: now.since(entry.at),
-    }
+    });
+    found.collect()
 }
 
 fn told(entry: &MemoryEntry, now: Timestamp) -> Told<'_> {

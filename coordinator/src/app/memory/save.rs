@@ -53,6 +53,7 @@ impl App {
         let new = NewMemory { id: MemoryId::from_uuid(Uuid::now_v7()), memory, idempotency_key: key };
         let saved = self.store.save_memory(new, self.clock.now()).await?;
         if !saved.existed {
+            self.remembered.notify_one();
             tracing::info!(memory = saved.entry.number, kind = %saved.entry.memory.kind, "memory saved");
         }
         Ok(saved.entry)

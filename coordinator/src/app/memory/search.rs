@@ -1,5 +1,9 @@
 //! Memories by what they say.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use factory_domain::memory::rank::fuse;
 use factory_domain::memory::words::query_terms;
 use factory_domain::{MemoryKind, RepoSource, Scope};
 
@@ -8,6 +12,10 @@ use crate::store::{MemoryEntry, MemoryFilter, Within};
 
 /// Bytes of a query that are looked at.
 const MAX_QUERY: usize = 16 * 1024;
+/// Memories of each ranking that are joined: as many as one answer holds.
+const CANDIDATES: u32 = MAX_LIMIT;
+/// For the vector of a query.
+const PATIENCE: Duration = Duration::from_secs(3);
 const DEFAULT_LIMIT: u32 = 10;
 const MAX_LIMIT: u32 = 100;
 
@@ -69,11 +77,28 @@ impl App {
             limit if limit <= MAX_LIMIT => limit,
             limit => return Err(Error::invalid("limit", format!("is {limit}; at most {MAX_LIMIT}"))),
         };
-        let filter = MemoryFilter { within, kinds, tags, limit, ..MemoryFilter::default() };
+        let limit = limit as usize;
+        let filter = MemoryFilter { within, kinds, tags, limit: CANDIDATES, ..MemoryFilter::default() };
         let query = &query[..query.floor_char_boundary(MAX_QUERY)];
-        let hits = self.store.search_memories(query_terms(query), filter).await?;
-        Ok(Ranked { hits, ranking: "bm25" })
+        let mut by_words = self.store.search_memories(query_terms(query), filter.clone()).await?;
+        let nearest = self.nearest(query, filter, PATIENCE).await?;
+        if nearest.is_empty() {
+            by_words.truncate(limit);
+            return Ok(Ranked { hits: by_words, ranking: "bm25" });
+        }
+        let mut hits = joined(by_words, nearest);
+        hits.truncate(limit);
+        Ok(Ranked { hits, ranking: "hybrid" })
     }
+}
+
+/// Both rankings as one, best first.
+fn joined(by_words: Vec<(MemoryEntry, f64)>, nearest: Vec<(MemoryEntry, f64)>) -> Vec<(MemoryEntry, f64)> {
+    let places = |ranking: &[(MemoryEntry, f64)]| ranking.iter().map(|(entry, _)| entry.number).collect();
+    let fused = fuse(&[places(&by_words), places(&nearest)]);
+    let mut entries: HashMap<u64, MemoryEntry> =
+        by_words.into_iter().chain(nearest).map(|(entry, _)| (entry.number, entry)).collect();
+    fused.into_iter().filter_map(|(number, score)| Some((entries.remove(&number)?, score))).collect()
 }
 
 /// A scope as callers name it.

@@ -33,6 +33,7 @@ impl App {
             let summaries: Vec<NewMemory> = ended.iter().filter_map(summary_of).collect();
             if !summaries.is_empty() || up_to - progress.noted >= NOTED_EVERY {
                 self.store.save_summaries(summaries, up_to, self.clock.now()).await?;
+                self.remembered.notify_one();
                 progress.noted = up_to;
             }
             progress.looked_up_to = up_to;
