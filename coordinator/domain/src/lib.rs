@@ -35,6 +35,7 @@ pub mod spec;
 pub mod task;
 pub mod time;
 pub mod transition;
+pub mod workflow;
 
 pub use admission::{Board, Holding, Needs, Obstacle, Wish};
 pub use affinity::Preference;
