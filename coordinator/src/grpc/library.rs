@@ -66,7 +66,7 @@ impl LibraryService for Library {
             problems: shelf.problems().map(Into::into).collect(),
             roles: count(shelf.roles()),
             templates: count(shelf.templates()),
-            workflows: 0,
+            workflows: count(shelf.workflows()),
         }))
     }
 }

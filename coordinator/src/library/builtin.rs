@@ -17,15 +17,19 @@ const ROLES: &[(&str, &str)] = texts!(
 );
 
 const TEMPLATES: &[(&str, &str)] = texts!(
-    "templates": "code" "config" "docs" "integration" "protocol" "task" "test" "tools" "ui"
+    "templates": "code" "coder_revision" "config" "docs" "integration" "protocol" "review" "step" "task" "test" "tools" "ui"
 );
+
+const WORKFLOWS: &[(&str, &str)] =
+    &[("code_review", include_str!("../../library/workflows/code_review.toml"))];
 
 pub(super) fn files() -> impl Iterator<Item = File> {
     let of = |kind, texts: &'static [(&str, &str)]| texts.iter().map(move |text| (kind, text));
-    of(Kind::Role, ROLES).chain(of(Kind::Template, TEMPLATES)).map(|(kind, (name, text))| File {
+    let all = of(Kind::Role, ROLES).chain(of(Kind::Template, TEMPLATES)).chain(of(Kind::Workflow, WORKFLOWS));
+    all.map(|(kind, (name, text))| File {
         kind,
         name: Slug::parse(name).expect("built-in names are slugs"),
-        form: Form::Text,
+        form: if kind == Kind::Workflow { Form::Toml } else { Form::Text },
         source: SOURCE.to_owned(),
         text: Ok((*text).to_owned()),
     })

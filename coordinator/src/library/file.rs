@@ -16,15 +16,17 @@ const MAX_SIZE: u64 = 1024 * 1024;
 pub(super) enum Kind {
     Role,
     Template,
+    Workflow,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Role, Self::Template];
+    const ALL: [Self; 3] = [Self::Role, Self::Template, Self::Workflow];
 
     const fn directory(self) -> &'static str {
         match self {
             Self::Role => "roles",
             Self::Template => "templates",
+            Self::Workflow => "workflows",
         }
     }
 
@@ -32,13 +34,14 @@ impl Kind {
         match self {
             Self::Role => "role",
             Self::Template => "template",
+            Self::Workflow => "workflow",
         }
     }
 
     /// Its name in the engine: templates include one another by their own names.
     pub(super) fn key(self, name: &Slug) -> String {
         match self {
-            Self::Role => format!("role {name}"),
+            Self::Role | Self::Workflow => format!("{} {name}", self.what()),
             Self::Template => name.to_string(),
         }
     }
@@ -48,6 +51,7 @@ impl Kind {
         match self {
             Self::Role => &[".md", ".toml"],
             Self::Template => &["-worker.template.md", ".template.md", ".md.j2", ".j2", ".md", ".txt"],
+            Self::Workflow => &[".toml", ".yaml", ".yml"],
         }
     }
 }
@@ -58,6 +62,7 @@ pub(super) enum Form {
     /// Text, with a head of TOML between lines of `+++` where it has one.
     Text,
     Toml,
+    Yaml,
     /// Text whose placeholders stand in single braces, `{files}`: by the file's ending `.template.md`.
     SingleBraces,
 }
@@ -140,6 +145,7 @@ fn split_name(kind: Kind, file_name: &str) -> Option<(Slug, &'static str)> {
 fn form_of(ending: &str) -> Form {
     match ending {
         ".toml" => Form::Toml,
+        ".yaml" | ".yml" => Form::Yaml,
         "-worker.template.md" | ".template.md" => Form::SingleBraces,
         _ => Form::Text,
     }

@@ -5,7 +5,7 @@ use minijinja::value::Serde;
 
 use super::file::Kind;
 use super::shelf::Read;
-use super::{Placeholders, Problem, Role, Shelf, Template};
+use super::{Found, Placeholders, Problem, Role, Shelf, Template};
 
 /// Why a name cannot be used; a sentence's second half, after the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +29,10 @@ impl Shelf {
 
     pub fn template(&self, name: &str) -> Result<&Template, Unusable> {
         find(&self.templates, Kind::Template.what(), name)
+    }
+
+    pub fn workflow(&self, name: &str) -> Result<&Found, Unusable> {
+        find(&self.workflows, Kind::Workflow.what(), name)
     }
 
     /// The role's prompt, filled in.

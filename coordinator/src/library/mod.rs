@@ -1,12 +1,13 @@
-//! Who agents can be and how their tasks are put to them: roles and templates.
+//! Who agents can be, how their tasks are put to them, and what they do one after the other: roles, templates, workflows.
 //!
 //! The built-in ones come with this program. A user's own lie beside the coordinator's
-//! state, in `<root>/roles` and `<root>/templates`, and go before built-in ones of the
+//! state, in `<root>/roles`, `<root>/templates` and `<root>/workflows`, and go before built-in ones of the
 //! same name. They are read again as soon as a file there is another, so nothing needs
 //! a restart. A file that cannot be used takes nothing else with it, and is never passed over for the
 //! built-in one of its name: whoever asks for it is told what is wrong with it, and where.
 
 mod builtin;
+mod definition;
 mod file;
 mod lookup;
 mod problem;
@@ -17,6 +18,7 @@ mod template;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use definition::{Found, to_toml};
 pub use lookup::Unusable;
 pub use problem::Problem;
 pub use role::Role;

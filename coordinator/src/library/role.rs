@@ -55,7 +55,7 @@ impl Role {
         let source = &file.source;
         let (head, lines_before, body) = match file.form {
             Form::Toml => (text, 0, None),
-            Form::Text | Form::SingleBraces => {
+            Form::Text | Form::Yaml | Form::SingleBraces => {
                 let (head, body) = split(text).ok_or_else(|| {
                     Problem::new(source, 1, "does not begin with a head of TOML between two lines of `+++`")
                 })?;

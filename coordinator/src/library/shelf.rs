@@ -6,23 +6,30 @@ use factory_domain::Slug;
 use minijinja::Environment;
 use minijinja::value::Serde;
 
-use super::file::{File, Kind};
+use super::definition::{self, Found, Language};
+use super::file::{File, Form, Kind};
 use super::template::{self, Origin};
 use super::{Placeholders, Problem, Role, Template, builtin};
 
 pub(super) type Read<T> = BTreeMap<Slug, Result<T, Vec<Problem>>>;
 
-/// Every role and template there is. One that cannot be used is there with what is wrong with it.
+/// Every role, template and workflow there is. One that cannot be used is there with what is wrong with it.
 pub struct Shelf {
     pub(super) roles: Read<Role>,
     pub(super) templates: Read<Template>,
+    pub(super) workflows: Read<Found>,
     pub(super) engine: Environment<'static>,
 }
 
 impl Shelf {
     /// The built-in ones, and `users` before them.
     pub(super) fn of(users: Vec<File>) -> Self {
-        let mut shelf = Self { roles: Read::new(), templates: Read::new(), engine: template::engine() };
+        let mut shelf = Self {
+            roles: Read::new(),
+            templates: Read::new(),
+            workflows: Read::new(),
+            engine: template::engine(),
+        };
         let mut chosen: BTreeMap<(&str, Slug), File> = BTreeMap::new();
         for file in builtin::files().chain(users) {
             chosen.insert((file.kind.what(), file.name.clone()), file);
@@ -30,10 +37,11 @@ impl Shelf {
         for file in chosen.values() {
             shelf.put(file);
         }
+        shelf.look_for_what_workflows_name();
         // With all of them there, each is filled in once: what it includes and how it uses
         // what it is given shows only then.
         if shelf.problems().next().is_none() {
-            for file in chosen.values() {
+            for file in chosen.values().filter(|file| file.kind != Kind::Workflow) {
                 shelf.try_out(file);
             }
         }
@@ -59,6 +67,12 @@ impl Shelf {
                 self.templates.insert(file.name.clone(), Ok(Template::read(file, text)));
                 template::add(&mut self.engine, file.key(), text, &Origin { file, lines_before: 0 })
             }
+            Kind::Workflow => {
+                let language = if file.form == Form::Yaml { Language::Yaml } else { Language::Toml };
+                let read = definition::read(text, language, &file.source, file.name.as_str());
+                self.workflows.extend(definition::by_slug(read, &file.name));
+                Vec::new()
+            }
         };
         if !problems.is_empty() {
             self.refuse(file, problems);
@@ -74,7 +88,19 @@ impl Shelf {
             Kind::Template => {
                 self.templates.insert(file.name.clone(), Err(problems));
             }
+            Kind::Workflow => {
+                self.workflows.insert(file.name.clone(), Err(problems));
+            }
         }
+    }
+
+    fn look_for_what_workflows_name(&mut self) {
+        let found = self.workflows.iter().filter_map(|(name, found)| Some((name, found.as_ref().ok()?)));
+        let missed: Vec<_> = found
+            .map(|(name, found)| (name.clone(), self.misses(found)))
+            .filter(|(_, problems)| !problems.is_empty())
+            .collect();
+        self.workflows.extend(missed.into_iter().map(|(name, problems)| (name, Err(problems))));
     }
 
     fn try_out(&mut self, file: &File) {
@@ -92,11 +118,16 @@ impl Shelf {
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         let roles = self.roles.values().filter_map(|role| role.as_ref().err());
         let templates = self.templates.values().filter_map(|template| template.as_ref().err());
-        roles.chain(templates).flatten()
+        let workflows = self.workflows.values().filter_map(|workflow| workflow.as_ref().err());
+        roles.chain(templates).chain(workflows).flatten()
     }
 
     pub fn roles(&self) -> impl Iterator<Item = &Role> {
         self.roles.values().flatten()
+    }
+
+    pub fn workflows(&self) -> impl Iterator<Item = &Found> {
+        self.workflows.values().flatten()
     }
 
     pub fn templates(&self) -> impl Iterator<Item = &Template> {

@@ -123,7 +123,7 @@ pub(super) fn add(
 ) -> Vec<Problem> {
     let text = match origin.file.form {
         Form::SingleBraces => with_double_braces(text),
-        Form::Text | Form::Toml => text.to_owned(),
+        Form::Text | Form::Toml | Form::Yaml => text.to_owned(),
     };
     if let Err(error) = engine.add_template_owned(key.clone(), text.clone()) {
         return vec![origin.problem(&error)];

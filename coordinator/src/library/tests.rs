@@ -63,6 +63,7 @@ fn all_that_is_built_in_is_well() {
         assert!(prompt.contains("`ask_user`") && prompt.contains("memory"), "{}", role.name);
         assert!(!role.description.is_empty() && role.timeout.is_some(), "{}", role.name);
     }
+    assert_eq!(shelf.workflows().count(), 1);
     for template in shelf.templates() {
         assert!(!template.description.is_empty() && !template.description.contains('#'), "{}", template.name);
         shelf.fill(template, values()).expect("filled in");
@@ -186,4 +187,67 @@ fn a_role_fills_only_what_a_task_leaves_open() {
     assert_eq!(spec.role.as_ref().map(factory_domain::Slug::as_str), Some("reviewer"));
     assert_eq!(spec.permission_mode, Some(factory_domain::PermissionMode::AcceptEdits));
     assert_eq!(spec.disallowed_tools, ["Edit", "Write", "NotebookEdit"]);
+}
+
+/// As the seed of workflows has it in its configuration, beside settings that are not ours.
+const CONFIG: &str = r#"
+max_concurrent_agents: 3
+repos:
+  my-app:
+    url: "https://github.com/your-org/my-app.git"
+# Multi-step workflows
+workflows:
+  code_review:
+    max_iterations: 3  # Max revision cycles
+    steps:
+      - agent: coder
+        output: initial_code
+      - agent: reviewer
+        input: initial_code
+        output: review
+      - agent: coder
+        input: review
+        output: revision
+        condition: "has_issues"  # Only run if review has issues
+        loop_to: review  # Loop back for another review
+        prompt_template: "prompts/coder_revision.md"
+"#;
+
+#[test]
+fn a_workflow_in_yaml_is_read_from_a_configuration_as_it_is() {
+    let root = Root::new();
+    let path = root.write("workflows/config.yml", CONFIG);
+    let shelf = root.shelf();
+    assert_eq!(root.problems(), [""; 0]);
+    let found = shelf.workflow("code_review").expect("a workflow");
+    assert_eq!((found.source.as_str(), found.definition.steps.len()), (path.as_str(), 3));
+    let again = shelf.read_definition(&to_toml(&found.definition), "").expect("TOML");
+    assert_eq!(again, found.definition);
+    assert_eq!(shelf.read_definition(CONFIG, ""), Ok(again));
+}
+
+#[test]
+fn what_is_wrong_with_a_workflow_is_said_with_its_place() {
+    let root = Root::new();
+    let path = root.write(
+        "workflows/mine.toml",
+        "[[steps]]\nagent = \"poet\"\nprompt_template = \"sonnet\"\n[[steps]]\nagent = \"coder\"\ninput = \"verse\"",
+    );
+    assert_eq!(root.problems(), [format!("{path}: steps[1].input `verse` is no output of an earlier step")]);
+    root.write("workflows/mine.toml", "[[steps]]\nagent = \"poet\"\nprompt_template = \"sonnet\"");
+    let problems = root.problems();
+    assert!(
+        problems[0].starts_with(&format!("{path}: steps[0].agent: there is no role `poet`")),
+        "{problems:?}"
+    );
+    assert!(problems[1].contains("steps[0].prompt_template: there is no template `sonnet`"), "{problems:?}");
+    root.write("workflows/mine.toml", "[[steps]]\nagent = \"coder\"\nlop_to = \"x\"");
+    assert!(
+        root.problems()[0].starts_with(&format!("{path}:3: unknown field `lop_to`")),
+        "{:?}",
+        root.problems()
+    );
+    std::fs::remove_file(&path).expect("removed");
+    let path = root.write("workflows/mine.yaml", "steps:\n  - agent: coder\n    lop_to: x\n");
+    assert!(root.problems()[0].starts_with(&format!("{path}:3: ")), "{:?}", root.problems());
 }
