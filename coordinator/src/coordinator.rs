@@ -131,6 +131,7 @@ impl Coordinator {
             loops.spawn(background::embed::run(Arc::clone(&app), Arc::clone(embedder)));
         }
         loops.spawn(background::retention::run(Arc::clone(&app), config.retention));
+        loops.spawn(background::workflows::run(Arc::clone(&app)));
         loops.spawn(server::serve(listener, router, stopping.clone()));
         let coordinator = Self { app, address, stopping, loops, _lock: lock };
         coordinator._lock.announce(&coordinator.url())?;

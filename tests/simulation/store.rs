@@ -14,6 +14,9 @@ use factory_coordinator::store::board::{
     NewHandoff, NewMessage,
 };
 use factory_coordinator::store::sqlite::{OpenError, SqliteStore};
+use factory_coordinator::store::workflow::{
+    NewStep, NewWorkflow, PassedStep, StartError, StepEntry, WorkflowEntry, WorkflowFilter, WorkflowStore,
+};
 use factory_coordinator::store::{
     AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
     CheckpointError, Claim, Claimed, Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact,
@@ -23,9 +26,10 @@ use factory_coordinator::store::{
     WorkerEntry, WorkerRow,
 };
 use factory_coordinator::store::{FileLock, LockStore, Locking, QueuedTask, Wait, WantedFiles};
+use factory_domain::workflow::WorkflowState;
 use factory_domain::{
     AttemptId, Because, Capacity, Checkpoint, Event, Notices, PathPattern, QuestionId, TaskId, Timestamp,
-    WorkerId,
+    WorkerId, WorkflowId,
 };
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -142,6 +146,25 @@ ask_outside! {
     {
         fn board(&self) -> watch::Receiver<u64> {
             self.board.subscribe()
+        }
+    }
+}
+
+ask_outside! {
+    WorkflowStore:
+    start_workflow(new: NewWorkflow, now: Timestamp) -> Result<WorkflowEntry, StartError>;
+    workflow(id: WorkflowId) -> Result<Option<WorkflowEntry>, StoreError>;
+    workflows(filter: WorkflowFilter) -> Result<Vec<WorkflowEntry>, StoreError>;
+    open_workflows() -> Result<Vec<WorkflowId>, StoreError>;
+    workflow_steps(id: WorkflowId) -> Result<Vec<StepEntry>, StoreError>;
+    begin_step(step: NewStep, now: Timestamp) -> Result<Option<Submitted>, SubmitError>;
+    pass_step(step: PassedStep, now: Timestamp) -> Result<bool, StoreError>;
+    end_workflow(id: WorkflowId, state: WorkflowState, now: Timestamp) -> Result<bool, StoreError>;
+    wish_workflow_ended(id: WorkflowId, now: Timestamp) -> Result<bool, StoreError>;
+    {
+        async fn resolve_workflow(&self, name: &str) -> Result<WorkflowId, ResolveError> {
+            let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+            self.ask(async move { inner.resolve_workflow(&name).await })
         }
     }
 }

@@ -57,14 +57,14 @@ fn brief(
 }
 
 /// How the tasks of one call stand to each other.
-struct Batch {
+pub(super) struct Batch {
     titles: HashMap<TaskId, String>,
     after: HashMap<TaskId, Vec<TaskId>>,
     unblocks: HashMap<TaskId, Vec<TaskId>>,
 }
 
 impl Batch {
-    fn of(tasks: &[NewTask]) -> Self {
+    pub(super) fn of(tasks: &[NewTask]) -> Self {
         let mut unblocks: HashMap<TaskId, Vec<TaskId>> = HashMap::new();
         for task in tasks {
             for needed in &task.links.after {
@@ -78,7 +78,7 @@ impl Batch {
         }
     }
 
-    fn placeholders(&self, task: &NewTask, now: Timestamp) -> Placeholders {
+    pub(super) fn placeholders(&self, task: &NewTask, now: Timestamp) -> Placeholders {
         let spec = &task.spec;
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let repo = spec.repo.as_ref().map(ToString::to_string).unwrap_or_default();

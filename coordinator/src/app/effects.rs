@@ -27,6 +27,9 @@ impl App {
             // What it had for itself may be another's.
             self.freed.notify_waiters();
         }
+        if applied.state.is_terminal() {
+            self.workflows.task_ended();
+        }
         for effect in &applied.effects {
             match effect {
                 Effect::Schedule => self.schedule.notify_one(),

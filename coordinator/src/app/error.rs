@@ -1,6 +1,6 @@
 //! What a use case can answer instead of its result.
 
-use factory_domain::{AttemptId, Rejected, TaskId};
+use factory_domain::{AttemptId, Rejected, TaskId, WorkflowId};
 use factory_proto::protocol::{Skew, Versions};
 
 use crate::artifacts::ArtifactError;
@@ -55,6 +55,12 @@ pub enum Error {
     NoSuchWorker(String),
     #[error("`{name}` means several workers: {meant}; give more of the name, or the id")]
     AmbiguousWorker { name: String, meant: String },
+    #[error("there is no workflow `{0}`")]
+    NoSuchWorkflow(String),
+    #[error("idempotency key `{key}` was used before for a different workflow, {existing}")]
+    WorkflowKeyReused { key: String, existing: WorkflowId },
+    #[error("workflow {number} has ended already ({state})")]
+    WorkflowHasEnded { number: u64, state: &'static str },
     #[error("idempotency key `{key}` of tasks[{index}] was used before for a different task, {existing}")]
     KeyReused { index: usize, key: String, existing: TaskId },
     #[error("task {task} has ended already ({state})")]

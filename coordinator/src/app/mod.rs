@@ -40,6 +40,7 @@ mod standing;
 mod submit;
 mod watch;
 mod workers;
+mod workflow;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -74,6 +75,7 @@ pub use session::{Answer, Hello, OpenSession, Welcome};
 pub use standing::cancelled_because;
 pub use submit::Wanted;
 pub use workers::{DrainState, WorkerDetail, WorkerView};
+pub use workflow::{StepDetail, WantedWorkflow, WorkflowsRequest};
 
 use crate::artifacts::ArtifactStore;
 use crate::clock::Clock;
@@ -85,6 +87,7 @@ use alarm::Alarm;
 use disk::Disk;
 use fleet::Fleet;
 use log_fences::LogFences;
+use workflow::Going;
 
 /// What every use case works with. The stores hold the truth; the rest of it is
 /// hints that a restart rebuilds.
@@ -101,6 +104,8 @@ pub struct App {
     pub(crate) fences: LogFences,
     /// There may be something to lease, or someone to lease it to.
     pub(crate) schedule: Notify,
+    /// There may be a workflow that can go on.
+    pub(crate) workflows: Going,
     /// There may be something in an agent's inbox: wakes all who wait for that.
     pub(crate) told: Notify,
     /// Files that agents at work wait for may be free: wakes all who do.
@@ -143,6 +148,7 @@ impl App {
             fleet: Fleet::default(),
             fences: LogFences::default(),
             schedule: Notify::new(),
+            workflows: Going::default(),
             told: Notify::new(),
             freed: Notify::new(),
             embedder: None,

@@ -10,6 +10,7 @@ pub mod due;
 pub mod embed;
 pub mod remember;
 pub mod retention;
+pub mod workflows;
 
 use std::time::Duration;
 

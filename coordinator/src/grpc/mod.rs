@@ -17,6 +17,7 @@ mod tasks;
 mod traceparent;
 mod view;
 mod worker;
+mod workflow;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use factory_proto::v1::log_service_server::LogServiceServer;
 use factory_proto::v1::memory_service_server::MemoryServiceServer;
 use factory_proto::v1::task_service_server::TaskServiceServer;
 use factory_proto::v1::worker_service_server::WorkerServiceServer;
+use factory_proto::v1::workflow_service_server::WorkflowServiceServer;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use tonic::Status;
 use tonic::service::Routes;
@@ -50,6 +52,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
         WorkerServiceServer::new(worker::Workers(Arc::clone(app))).max_decoding_message_size(MAX_RECEIVE);
     let fleet = FleetServiceServer::new(fleet::Fleet(Arc::clone(app)));
     let agents = AgentServiceServer::new(agent::Agents(Arc::clone(app)));
+    let workflows = WorkflowServiceServer::new(workflow::Workflows(Arc::clone(app)));
     let library = LibraryServiceServer::new(library::Library(Arc::clone(app)));
     let memories = MemoryServiceServer::new(memory::Memories(Arc::clone(app)));
     let board = BoardServiceServer::new(board::Board(Arc::clone(app)));
@@ -68,6 +71,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
         .add_service(agents)
         .add_service(board)
         .add_service(library)
+        .add_service(workflows)
         .add_service(memories)
         .add_service(reflection)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))

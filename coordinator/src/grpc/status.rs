@@ -65,7 +65,8 @@ fn clip(mut text: String) -> String {
 fn code_of(error: &Error) -> Code {
     match error {
         Error::Invalid(_) | Error::AmbiguousTask(_) => Code::InvalidArgument,
-        Error::NoSuchTask(_)
+        Error::NoSuchWorkflow(_)
+        | Error::NoSuchTask(_)
         | Error::NoSuchAttempt { .. }
         | Error::NoSuchArtifact { .. }
         | Error::NoSuchQuestion(_)
@@ -75,6 +76,8 @@ fn code_of(error: &Error) -> Code {
         // Names are given freely: one that several have finds none of them.
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
         Error::Library(Unusable::Unknown { .. }) => Code::NotFound,
+        Error::WorkflowKeyReused { .. } => Code::AlreadyExists,
+        Error::WorkflowHasEnded { .. } => Code::FailedPrecondition,
         Error::KeyReused { .. } => Code::AlreadyExists,
         Error::Library(Unusable::Broken { .. }) => Code::FailedPrecondition,
         Error::NotAnswered(_)

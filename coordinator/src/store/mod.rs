@@ -16,6 +16,7 @@ mod memory;
 mod question;
 mod request;
 pub mod sqlite;
+pub mod workflow;
 
 use async_trait::async_trait;
 use factory_domain::{
@@ -43,6 +44,7 @@ pub use request::{
     Applied, Claim, Claimed, Held, Holding, NewTask, Renewal, Reported, ReportedAttempt, Submitted,
     TakenCheckpoint,
 };
+pub use workflow::{StepEntry, StepWas, WorkflowEntry, WorkflowStore};
 
 /// What the store is told once, when it opens: the durations of leases, the bounds of retries and of what runs.
 #[derive(Debug, Clone)]
@@ -71,7 +73,7 @@ impl Default for Rules {
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
 pub trait Store:
-    InboxStore + BoardStore + LockStore + MemoryStore + QuestionStore + Send + Sync + 'static
+    InboxStore + BoardStore + LockStore + MemoryStore + QuestionStore + WorkflowStore + Send + Sync + 'static
 {
     /// Accepts all of `tasks` or none, and gives each its number. A key used before
     /// for the same spec, in an earlier call or in this one, finds that first task.

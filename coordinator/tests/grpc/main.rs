@@ -19,3 +19,4 @@ mod setup;
 mod skew;
 mod tasks;
 mod watch;
+mod workflows;

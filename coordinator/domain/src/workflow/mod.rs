@@ -10,4 +10,4 @@ mod run;
 
 pub use definition::{Definition, DefinitionDraft, DefinitionProblem, Step, StepDraft};
 pub use review::{Condition, Issue, Review, Severity, VERDICT_SCHEMA, Verdict};
-pub use run::{Ending, Next, StepEnd, StepRun, next};
+pub use run::{Ending, Next, StepEnd, StepRun, WorkflowState, next};

@@ -124,3 +124,63 @@ impl Definition {
         format!("step {} ({name})", step + 1)
     }
 }
+
+/// How a workflow stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkflowState {
+    /// No step has begun.
+    Pending,
+    Running,
+    Completed,
+    Failed {
+        why: String,
+    },
+    Cancelled,
+}
+
+impl WorkflowState {
+    pub const NAMES: [&'static str; 5] = ["pending", "running", "completed", "failed", "cancelled"];
+
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed { why } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// By its name and, of one that failed, why.
+    pub fn from_parts(name: &str, failure: Option<String>) -> Option<Self> {
+        match (name, failure) {
+            ("pending", None) => Some(Self::Pending),
+            ("running", None) => Some(Self::Running),
+            ("completed", None) => Some(Self::Completed),
+            ("failed", Some(why)) => Some(Self::Failed { why }),
+            ("cancelled", None) => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+
+    pub const fn has_ended(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed { .. } | Self::Cancelled)
+    }
+}
+
+impl From<Ending> for WorkflowState {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Completed => Self::Completed,
+            Ending::Failed { why } => Self::Failed { why },
+            Ending::Cancelled => Self::Cancelled,
+        }
+    }
+}

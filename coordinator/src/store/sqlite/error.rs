@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::store::workflow::StartError;
 use crate::store::{AnswerError, ApplyError, AskError, CheckpointError, StoreError, SubmitError};
 
 /// SQLite's primary result codes, the low byte of an extended code (<https://www.sqlite.org/rescode.html>).
@@ -80,6 +81,22 @@ impl Failure for StoreError {
 }
 
 impl Failure for SubmitError {
+    fn of_the_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::KeyReused { .. } => None,
+        }
+    }
+
+    fn of_the_store_mut(&mut self) -> Option<&mut StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::KeyReused { .. } => None,
+        }
+    }
+}
+
+impl Failure for StartError {
     fn of_the_store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),

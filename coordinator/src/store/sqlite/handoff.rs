@@ -40,17 +40,27 @@ pub(super) async fn hand_off(
     if let Some(earlier) = earlier(tx, handoff).await? {
         return Ok(earlier);
     }
+    let entry = keep(tx, handoff, now).await?;
+    sqlx::query(statements::TELL_OF_HANDOFF)
+        .bind(position(entry.number))
+        .bind(now.as_millis())
+        .bind(to_json(&handed_on(&entry).notice()))
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(entry)
+}
+
+/// Keeps a handoff without telling of it, for whom it comes to knows of it otherwise.
+pub(super) async fn keep(
+    tx: &mut Tx<'_>,
+    handoff: &NewHandoff,
+    now: Timestamp,
+) -> Result<HandoffEntry, StoreError> {
     let number = add(tx, handoff, now).await?;
     let row: HandoffRow =
         sqlx::query_as(statements::HANDOFF_NUMBERED).bind(number).fetch_one(&mut *tx.connection).await?;
     let entry = row.read()?;
     hand_to(tx, &entry).await?;
-    sqlx::query(statements::TELL_OF_HANDOFF)
-        .bind(number)
-        .bind(now.as_millis())
-        .bind(to_json(&handed_on(&entry).notice()))
-        .execute(&mut *tx.connection)
-        .await?;
     Ok(entry)
 }
 

@@ -33,6 +33,7 @@ mod search;
 mod statements;
 mod submit;
 mod vectors;
+mod workflows;
 mod writer;
 
 use std::path::Path;

@@ -128,12 +128,12 @@ async fn between(readers: &SqlitePool, first: Uuid, last: Uuid) -> Result<Vec<Ta
     ids.iter().map(|id| rows::task_id(id)).collect()
 }
 
-fn as_number(name: &str) -> Option<i64> {
+pub(super) fn as_number(name: &str) -> Option<i64> {
     name.bytes().all(|byte| byte.is_ascii_digit()).then(|| name.parse().ok()).flatten()
 }
 
 /// The smallest and the largest id that begin with `name`; a whole id is both.
-fn as_prefix(name: &str) -> Option<(Uuid, Uuid)> {
+pub(super) fn as_prefix(name: &str) -> Option<(Uuid, Uuid)> {
     let digits: String = name.chars().filter(|&c| c != '-').collect();
     let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !plain || !(SHORTEST_PREFIX..=32).contains(&digits.len()) {

@@ -21,6 +21,7 @@ pub(super) mod board;
 pub(super) mod dependencies;
 pub(super) mod memory;
 pub(super) mod questions;
+pub(super) mod workflows;
 
 /// What [`super::rows::TaskRow`] reads, prompt excepted.
 macro_rules! task_columns {
@@ -387,7 +388,8 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
         for (name, sql) in
-            [ALL, admission::ALL, board::ALL, dependencies::ALL, memory::ALL, questions::ALL].concat()
+            [ALL, admission::ALL, board::ALL, dependencies::ALL, memory::ALL, questions::ALL, workflows::ALL]
+                .concat()
         {
             if let Err(error) = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await {
                 panic!("{name}: {error}");
