@@ -7,6 +7,7 @@ mod memory;
 mod question;
 mod task;
 mod together;
+mod workflow;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub use memory::{
 pub use question::{Answer, Questions};
 pub use task::{Deliver, Leftovers, MicroUsd, TaskArgs, duration, micro_usd};
 pub use together::{OnConflict, OnFailedDependency, PermissionMode};
+pub use workflow::{ListWorkflows, ShowWorkflow, StartWorkflow, Workflow, WorkflowCommand, WorkflowName};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -103,6 +105,8 @@ pub enum Command {
     Roles(Roles),
     Templates(Templates),
     Memory(Memory),
+    #[command(visible_alias = "workflows")]
+    Workflow(Workflow),
     Completions(Completions),
     /// Print the version
     Version,

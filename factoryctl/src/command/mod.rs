@@ -35,13 +35,17 @@ mod workers_drain;
 mod workers_list;
 mod workers_resume;
 mod workers_show;
+mod workflow_cancel;
+mod workflow_list;
+mod workflow_show;
+mod workflow_start;
 
 use factory_proto::client::Client;
 use factory_proto::v1;
 
 use crate::cli::{
     Cli, Command, Global, Handoffs, HandoffsCommand, LibraryCommand, MemoryCommand, Messages,
-    MessagesCommand, WorkersCommand,
+    MessagesCommand, WorkersCommand, WorkflowCommand,
 };
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
@@ -96,6 +100,21 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
             LibraryCommand::Check => library_check::run(&Connection::open(global).await?, console).await,
         },
         Command::Memory(memory) => memory_command(memory.command.unwrap_or_default(), global, console).await,
+        Command::Workflow(workflow) => match workflow.command.unwrap_or_default() {
+            WorkflowCommand::List(args) => {
+                workflow_list::run(&Connection::open(global).await?, console, args).await
+            }
+            WorkflowCommand::Start(args) => workflow_start::run(global, console, *args).await,
+            WorkflowCommand::Show(args) => {
+                workflow_show::run(&Connection::open(global).await?, console, args).await
+            }
+            WorkflowCommand::Cancel(args) => {
+                workflow_cancel::run(&Connection::open(global).await?, console, args).await
+            }
+            WorkflowCommand::Definitions => {
+                workflow_list::definitions(&Connection::open(global).await?, console).await
+            }
+        },
         Command::Completions(args) => shell_completions::run(console, &args),
         Command::Version => version(console),
     }

@@ -18,5 +18,6 @@ pub mod task;
 pub mod transcript;
 pub mod units;
 pub mod worker;
+pub mod workflow;
 
 pub use console::{Console, Format};

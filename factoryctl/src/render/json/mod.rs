@@ -10,6 +10,7 @@ mod report;
 mod stream;
 mod task;
 mod worker;
+mod workflow;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,6 +23,7 @@ pub use report::{CommitView, DiffStatView, ReportView};
 pub use stream::{EndedView, EventView, LogLineView, stream_name};
 pub use task::{ArtifactView, AttemptView, SubmittedView, TaskInFull, TaskView};
 pub use worker::{WorkerInFull, WorkerView};
+pub use workflow::{DefinitionView, WorkflowInFull, WorkflowView};
 
 fn some(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
