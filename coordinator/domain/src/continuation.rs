@@ -24,6 +24,9 @@ pub struct Continuation {
     pub conversation: Conversation,
     /// What ended it, for the agent and for people.
     pub because: String,
+    /// It is another task's, whose work and conversation this task takes up.
+    #[serde(default)]
+    pub of_another_task: bool,
 }
 
 /// Whether the agent goes on with the conversation it had.
@@ -67,6 +70,7 @@ pub fn continuation(history: &[Past]) -> Option<Continuation> {
             worker: past.worker,
             conversation,
             because: because(past.outcome.as_ref()),
+            of_another_task: false,
         });
     }
     next
@@ -81,7 +85,13 @@ pub fn taken_up(history: &[Past]) -> Option<Continuation> {
         outcome => because(outcome.as_ref()),
     };
     let conversation = Conversation::Resume;
-    Some(Continuation { from: last.attempt, worker: last.worker, conversation, because })
+    Some(Continuation {
+        from: last.attempt,
+        worker: last.worker,
+        conversation,
+        because,
+        of_another_task: true,
+    })
 }
 
 fn because(outcome: Option<&Outcome>) -> String {

@@ -48,7 +48,7 @@ pub async fn an_attempt_goes_on_from_the_last_that_started_an_agent(store: &dyn 
     let second = again(store, &other, at(3)).await;
     let because = "its worker stopped and handed the task over".to_owned();
     let (from, by, conversation) = (first.attempt, worker.id, Conversation::Resume);
-    let continues = Continuation { from, worker: by, conversation, because };
+    let continues = Continuation { from, worker: by, conversation, because, of_another_task: false };
     assert_eq!(second.continues, Some(continues.clone()));
     let kept = store.attempt(second.attempt).await.expect("read").expect("there");
     assert_eq!(kept.continues, Some(continues), "and it is kept with the attempt");

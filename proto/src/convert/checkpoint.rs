@@ -74,6 +74,7 @@ impl From<Continuation> for v1::Continuation {
             }
             .into(),
             because: continuation.because,
+            of_another_task: continuation.of_another_task,
         }
     }
 }
@@ -87,6 +88,7 @@ impl TryFrom<v1::Continuation> for Continuation {
             worker: worker_id(&continuation.worker_id)?,
             conversation: continuation.conversation().into(),
             because: continuation.because,
+            of_another_task: continuation.of_another_task,
         })
     }
 }
@@ -142,6 +144,7 @@ mod tests {
             worker: WorkerId::from_uuid(uuid::Uuid::from_u128(2)),
             conversation: Conversation::Resume,
             because: "its worker was lost".into(),
+            of_another_task: false,
         };
         assert_eq!(Continuation::try_from(v1::Continuation::from(continuation.clone())), Ok(continuation));
     }

@@ -131,6 +131,11 @@ impl Assignment {
         let id = self.session;
         let workspace = self.place().map(Place::path).unwrap_or(Path::new("."));
         match &self.past {
+            // What it remembers is another task: this one is told to it as well.
+            Some(past) if past.remembers && past.of_another_task => {
+                let task = self.brief.prompt.as_deref().unwrap_or(&self.spec.prompt);
+                Conversation::Resumed { id, note: format!("{}\n\n{task}", past.note(workspace)) }
+            }
             Some(past) if past.remembers => Conversation::Resumed { id, note: past.note(workspace) },
             past => Conversation::New { id, note: past.as_ref().map(|past| past.note(workspace)) },
         }

@@ -121,6 +121,24 @@ impl Work {
         }
     }
 
+    /// Makes the conversation ready to go with the report of an attempt that succeeded. Its work is
+    /// delivered: another task that goes on from it begins with what is on the branch.
+    pub(super) async fn keep_conversation(&mut self) {
+        let taken = match self.checkpoints() {
+            Ok(Some(mut checkpoints)) => checkpoints.take_conversation().await,
+            Ok(None) => return,
+            Err(error) => Err(error.into()),
+        };
+        match taken {
+            Ok(None) => {}
+            Ok(Some(parcel)) => {
+                self.findings.enclosures.extend(parcel.files);
+                self.findings.checkpoint = Some(parcel.checkpoint);
+            }
+            Err(error) => self.note(format!("the conversation could not be kept: {error}")).await,
+        }
+    }
+
     async fn take_last(&self) -> Result<Option<Parcel>, CheckpointError> {
         let Some(mut checkpoints) = self.checkpoints()? else { return Ok(None) };
         if let Place::Worktree(worktree) = &checkpoints.place {
@@ -189,6 +207,23 @@ impl Checkpoints {
         if snapshot == self.known.snapshot && transcript == self.known.transcript {
             return Ok(None);
         }
+        self.parcel(transcript, snapshot, left_out).await.map(Some)
+    }
+
+    /// The conversation alone; `None`: there is none.
+    async fn take_conversation(&mut self) -> Result<Option<Parcel>, CheckpointError> {
+        match self.copy_transcript().await? {
+            Some(transcript) => self.parcel(Some(transcript), None, LeftOut::default()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn parcel(
+        &mut self,
+        transcript: Option<String>,
+        snapshot: Option<Snapshot>,
+        left_out: LeftOut,
+    ) -> Result<Parcel, CheckpointError> {
         // Before anything is sent by this number.
         self.known.number += 1;
         self.write_down().await?;
@@ -219,7 +254,7 @@ impl Checkpoints {
             snapshot,
             has_transcript: transcript.is_some(),
         };
-        Ok(Some(Parcel { checkpoint, files, left_out, transcript }))
+        Ok(Parcel { checkpoint, files, left_out, transcript })
     }
 
     fn transcript_path(&self) -> PathBuf {

@@ -12,6 +12,9 @@ pub struct Past {
     pub attempt: AttemptId,
     /// What ended it.
     pub because: String,
+    /// It was at another task, whose work this one takes up.
+    #[serde(default)]
+    pub of_another_task: bool,
     pub workspace: Workspace,
     /// The agent goes on with the conversation it had.
     pub remembers: bool,
@@ -37,7 +40,9 @@ impl Past {
     pub fn note(&self, workspace: &Path) -> String {
         let place = workspace.display();
         let ended = one_line(&self.because);
-        if self.remembers {
+        if self.of_another_task {
+            self.note_of_another(&place.to_string())
+        } else if self.remembers {
             format!(
                 "You were interrupted: {ended}. Now you go on with the same task, in the same conversation.\n\
                  - {}\n\
@@ -56,6 +61,30 @@ impl Past {
                  - It may have had effects elsewhere, such as pushes or messages. Before you do anything of the \
                  kind, look whether it has been done already.",
                 self.workspace_found(&place.to_string())
+            )
+        }
+    }
+
+    /// The earlier task is done; what is on the branch is where this one begins.
+    fn note_of_another(&self, place: &str) -> String {
+        let begun = match self.workspace {
+            Workspace::Same => "the one you know",
+            Workspace::Restored { .. } | Workspace::Fresh => "made anew",
+        };
+        if self.remembers {
+            format!(
+                "Your earlier task has ended: {}. This is a new task, in the same conversation.\n\
+                 - Your working directory is {place}, {begun}, on the branch that this task goes on with. Look \
+                 at it with `git status` and `git log` where it is a repository: it may have changed since.\n\
+                 - Nothing that you had started is running any more.",
+                one_line(&self.because)
+            )
+        } else {
+            format!(
+                "Note from the factory that runs you: this task goes on from the work of another, whose \
+                 conversation you do not have.\n\
+                 - Your working directory is {place}, on the branch that this task goes on with. Look at it \
+                 first, with `git status` and `git log` where it is a repository."
             )
         }
     }
@@ -138,6 +167,7 @@ mod tests {
         Past {
             attempt: AttemptId::from_uuid(Uuid::from_u128(1)),
             because: "worker_lost: its worker\nrun away was not heard of any more.".into(),
+            of_another_task: false,
             workspace,
             remembers,
         }
@@ -157,6 +187,17 @@ mod tests {
                 assert_eq!(note.contains("outcome of any tool call"), remembers, "{note}");
                 assert_eq!(note.contains("do not have its conversation"), !remembers, "{note}");
             }
+        }
+    }
+
+    #[test]
+    fn an_agent_that_takes_up_another_task_is_not_told_that_it_was_interrupted() {
+        for remembers in [true, false] {
+            let past = Past { of_another_task: true, ..past(SAVED, remembers) };
+            let note = past.note(Path::new("/work/x"));
+            assert!(note.contains("/work/x") && !note.contains("interrupted"), "{note}");
+            assert_eq!(note.contains("in the same conversation"), remembers, "{note}");
+            assert_eq!(scripted::steps_in(&format!("say hello\n\n{note}")), 1, "{note}");
         }
     }
 

@@ -78,7 +78,8 @@ impl Work {
             None => self.restore(&from, journal, token).await?,
         };
         let remembers = workspace != Workspace::Fresh && self.resumes(&from).await.map_err(worker_error)?;
-        let past = Past { attempt: from.from, because: from.because, workspace, remembers };
+        let of_another_task = from.of_another_task;
+        let past = Past { attempt: from.from, because: from.because, of_another_task, workspace, remembers };
         journal.note(past.line());
         if !past.remembers {
             self.assignment.session = Uuid::new_v4();

@@ -23,6 +23,8 @@ impl Work {
         if !succeeded {
             // Before anything is committed for the report: whoever goes on finds things as they were.
             self.last_checkpoint().await;
+        } else if self.assignment.spec.keep_session {
+            self.keep_conversation().await;
         }
         let saved = match self.assignment.place().cloned() {
             Some(Place::Worktree(worktree)) => self.save_commits(&worktree, succeeded).await,

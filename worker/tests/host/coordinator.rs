@@ -200,6 +200,7 @@ impl Coordinator {
             worker_id: Uuid::now_v7().to_string(),
             conversation: conversation.into(),
             because: "its worker was struck by lightning".into(),
+            of_another_task: false,
         };
         self.offer_attempt(task, 2, spec, Some(continues)).await
     }
