@@ -11,6 +11,7 @@ mod connect;
 mod demo;
 mod embedded;
 mod exit;
+mod family;
 mod interrupt;
 mod render;
 mod repository;

@@ -19,17 +19,18 @@ use factory_coordinator::store::workflow::{
 };
 use factory_coordinator::store::{
     AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
-    CheckpointError, Claim, Claimed, Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact,
-    ListFilter, LogStanding, MemoryEntry, MemoryFilter, MemoryStore, NewAnswer, NewMemory, NewQuestion,
-    NewTask, Pruned, QuestionEntry, QuestionFilter, QuestionStore, Renewal, Reported, ReportedAttempt,
-    ResolveError, Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry,
-    WorkerEntry, WorkerRow,
+    CancelError, CancelledFamily, CheckpointError, Claim, Claimed, Embedding, FamilyStore, FeedEvent,
+    HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry, MemoryFilter,
+    MemoryStore, NewAnswer, NewMemory, NewQuestion, NewTask, Pruned, QuestionEntry, QuestionFilter,
+    QuestionStore, Renewal, Reported, ReportedAttempt, ResolveError, Rules, SavedMemory, Store, StoreError,
+    SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
 };
 use factory_coordinator::store::{FileLock, LockStore, Locking, QueuedTask, Wait, WantedFiles};
+use factory_domain::family::Bounds;
 use factory_domain::workflow::WorkflowState;
 use factory_domain::{
-    AttemptId, Because, Capacity, Checkpoint, Event, Notices, PathPattern, QuestionId, TaskId, Timestamp,
-    WorkerId, WorkflowId,
+    AttemptId, Because, Capacity, Checkpoint, Event, Notices, PathPattern, Progress, QuestionId, TaskId,
+    Timestamp, WorkerId, WorkflowId,
 };
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -122,6 +123,13 @@ ask_outside! {
         connected: Arc<[Capacity]>,
         now: Timestamp
     ) -> Result<HashMap<TaskId, Wait>, StoreError>;
+}
+
+ask_outside! {
+    FamilyStore:
+    submit_child(child: NewTask, bounds: Bounds, now: Timestamp) -> Result<Submitted, SubmitError>;
+    cancel(task: TaskId, with_children: bool, now: Timestamp) -> Result<CancelledFamily, CancelError>;
+    note_progress(task: TaskId, attempt: AttemptId, progress: Progress) -> Result<bool, StoreError>;
 }
 
 ask_outside! {

@@ -16,6 +16,7 @@ pub mod checkpoint;
 pub mod continuation;
 pub mod dependency;
 pub mod draft;
+pub mod family;
 pub mod file_lock;
 pub mod id;
 pub mod label;

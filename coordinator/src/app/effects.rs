@@ -40,6 +40,9 @@ impl App {
                 }
             }
         }
+        if applied.parent.is_some() && applied.state.is_terminal() {
+            self.told.notify_waiters();
+        }
         for followed in &applied.followed {
             self.settle(followed);
         }

@@ -71,6 +71,12 @@ pub enum Error {
     Library(Unusable),
     #[error("task {task} waits for task {needs}, which did not succeed; retry that one first")]
     NeedsRetryFirst { task: TaskId, needs: u64 },
+    #[error("agents' tasks can be {most} deep at most; do this part in the task at hand")]
+    TooDeep { most: u32 },
+    #[error("{live} subtasks have not ended; wait for some of them before you submit more")]
+    TooManyChildren { live: u32 },
+    #[error("task `{0}` is neither yours, nor a child of yours, nor one that yours waited for")]
+    NotKin(String),
     #[error("attempt {0} is not this worker's, or is no longer open")]
     NotYours(AttemptId),
     #[error(
@@ -119,6 +125,8 @@ impl From<SubmitError> for Error {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::KeyReused { index, key, existing } => Self::KeyReused { index, key, existing },
+            SubmitError::TooDeep { most } => Self::TooDeep { most },
+            SubmitError::TooManyChildren { live } => Self::TooManyChildren { live },
             SubmitError::Store(error) => Self::Store(error),
         }
     }
@@ -169,13 +177,13 @@ impl From<ResolveError> for Error {
 /// How an event about an attempt was taken, once the store's own trouble is out of the way.
 pub enum Refusal {
     Rejected(Rejected),
-    NoSuchTask(TaskId),
+    NoSuchTask,
 }
 
 /// Tells a refusal by the rules, which the caller answers, from a failure, which it passes on.
 pub fn refusal(error: ApplyError) -> Result<Refusal, StoreError> {
     match error {
-        ApplyError::NoSuchTask(task) => Ok(Refusal::NoSuchTask(task)),
+        ApplyError::NoSuchTask(_) => Ok(Refusal::NoSuchTask),
         ApplyError::Rejected(rejected) => Ok(Refusal::Rejected(rejected)),
         ApplyError::Store(error) => Err(error),
     }

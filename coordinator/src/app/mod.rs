@@ -9,6 +9,7 @@ mod ask;
 mod brief;
 mod cancel;
 mod checkpoint;
+mod children;
 mod disk;
 mod dispatch;
 mod drain;

@@ -154,7 +154,7 @@ impl App {
                 Ok(Answer::Confirm)
             }
             Refusal::Rejected(_) => Ok(withdraw("the offer has lapsed")),
-            Refusal::NoSuchTask(_) => Ok(withdraw("there is no such task")),
+            Refusal::NoSuchTask => Ok(withdraw("there is no such task")),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::store::{NewTask, Submitted};
 /// Tasks one submit may bring.
 const MAX_TASKS: usize = 1000;
 /// Bytes.
-const MAX_KEY: usize = 200;
+pub(super) const MAX_KEY: usize = 200;
 
 /// One task as it was asked for.
 #[derive(Debug)]
@@ -53,12 +53,21 @@ impl App {
     }
 
     pub(super) async fn enter(&self, tasks: Vec<NewTask>) -> Result<Vec<Submitted>, Error> {
+        let children = tasks.iter().any(|task| task.links.parent.is_some());
         let submitted = self.store.submit(tasks, self.clock.now()).await?;
         for task in submitted.iter().filter(|task| !task.existed) {
             tracing::info!(task = %task.id, number = task.number, "task submitted");
         }
-        self.schedule.notify_one();
+        self.after_submit(children);
         Ok(submitted)
+    }
+
+    pub(super) fn after_submit(&self, children: bool) {
+        self.schedule.notify_one();
+        // One that waits for a task which did not succeed has ended already, and its parent is told.
+        if children {
+            self.told.notify_waiters();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use factory_proto::v1;
 use factory_proto::v1::agent_service_server::AgentService;
 use tonic::{Request, Response, Status};
 
-use super::{board, memory, questions, view};
+use super::{board, children, memory, questions, tasks, view};
 use crate::app::{Acting, App, Error, FieldViolation, MemoryQuery, Reading};
 
 pub struct Agents(pub Arc<App>);
@@ -105,16 +105,22 @@ impl AgentService for Agents {
         &self,
         request: Request<v1::AgentSubmitTaskRequest>,
     ) -> Result<Response<v1::AgentSubmitTaskResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("SubmitTask is not served yet"))
+        let trace = tasks::trace_of(request.metadata());
+        let v1::AgentSubmitTaskRequest { attempt, key, task } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let task = children::submit(&self.0, &acting, &key, task, &trace).await?;
+        Ok(Response::new(v1::AgentSubmitTaskResponse { task: Some(task) }))
     }
 
     async fn task_status(
         &self,
         request: Request<v1::AgentTaskStatusRequest>,
     ) -> Result<Response<v1::AgentTaskStatusResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("TaskStatus is not served yet"))
+        let v1::AgentTaskStatusRequest { attempt, tasks } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        let found = self.0.tasks_of_agent(&acting, &tasks).await?;
+        let tasks = found.into_iter().map(|(task, waiting_for)| view::task(task, waiting_for)).collect();
+        Ok(Response::new(v1::AgentTaskStatusResponse { tasks }))
     }
 
     async fn lock_files(
@@ -170,8 +176,10 @@ impl AgentService for Agents {
         &self,
         request: Request<v1::ReportProgressRequest>,
     ) -> Result<Response<v1::ReportProgressResponse>, Status> {
-        self.acting(request.into_inner().attempt).await?;
-        Err(Status::unimplemented("ReportProgress is not served yet"))
+        let v1::ReportProgressRequest { attempt, text, percent } = request.into_inner();
+        let acting = self.acting(attempt).await?;
+        self.0.report_progress(&acting, &text, percent).await?;
+        Ok(Response::new(v1::ReportProgressResponse {}))
     }
 
     async fn notices(

@@ -6,6 +6,7 @@ mod artifacts;
 pub mod auth;
 mod board;
 mod checkpoints;
+mod children;
 mod fleet;
 mod library;
 mod logs;

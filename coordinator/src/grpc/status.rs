@@ -67,6 +67,7 @@ fn code_of(error: &Error) -> Code {
         Error::Invalid(_) | Error::AmbiguousTask(_) => Code::InvalidArgument,
         Error::NoSuchWorkflow(_)
         | Error::NoSuchTask(_)
+        | Error::NotKin(_)
         | Error::NoSuchAttempt { .. }
         | Error::NoSuchArtifact { .. }
         | Error::NoSuchQuestion(_)
@@ -84,6 +85,8 @@ fn code_of(error: &Error) -> Code {
         | Error::HasEnded { .. }
         | Error::HasNotEnded { .. }
         | Error::NeedsRetryFirst { .. }
+        | Error::TooDeep { .. }
+        | Error::TooManyChildren { .. }
         | Error::Protocol { .. }
         | Error::NotYours(_) => Code::FailedPrecondition,
         Error::Silent(_) => Code::DeadlineExceeded,

@@ -49,11 +49,12 @@ impl TaskService for Tasks {
         &self,
         request: Request<v1::CancelRequest>,
     ) -> Result<Response<v1::CancelResponse>, Status> {
-        let (task, waiting_for) = self.0.cancel(&request.into_inner().task).await?;
+        let v1::CancelRequest { task, with_children } = request.into_inner();
+        let cancelled = self.0.cancel(&task, with_children).await?;
         Ok(Response::new(v1::CancelResponse {
-            task: Some(view::task(task, waiting_for)),
-            children_cancelled: 0,
-            children_live: 0,
+            task: Some(view::task(cancelled.task, cancelled.waiting_for)),
+            children_cancelled: cancelled.children_cancelled,
+            children_live: cancelled.children_live,
         }))
     }
 
@@ -88,12 +89,12 @@ impl TaskService for Tasks {
     }
 }
 
-fn trace_of(metadata: &MetadataMap) -> String {
+pub(super) fn trace_of(metadata: &MetadataMap) -> String {
     traceparent::from_header(metadata.get("traceparent").and_then(|value| value.to_str().ok()))
 }
 
 /// Every bad field of every task at once.
-fn read_wanted(tasks: Vec<v1::NewTask>) -> Result<Vec<Wanted>, Error> {
+pub(super) fn read_wanted(tasks: Vec<v1::NewTask>) -> Result<Vec<Wanted>, Error> {
     let mut wanted = Vec::with_capacity(tasks.len());
     let mut violations = Vec::new();
     for (index, task) in tasks.into_iter().enumerate() {

@@ -30,6 +30,10 @@ pub enum StoreError {
 pub enum SubmitError {
     #[error("idempotency key `{key}` of task {index} was used before for a different task ({existing})")]
     KeyReused { index: usize, key: String, existing: TaskId },
+    #[error("the agents' tasks would be more than {most} deep")]
+    TooDeep { most: u32 },
+    #[error("{live} children of the task have not ended")]
+    TooManyChildren { live: u32 },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -40,6 +44,14 @@ pub enum ApplyError {
     NoSuchTask(TaskId),
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    #[error("there is no task {0}")]
+    NoSuchTask(TaskId),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -9,6 +9,7 @@
 pub mod board;
 mod entry;
 mod error;
+mod family;
 mod inbox;
 pub mod instance_lock;
 mod locks;
@@ -32,7 +33,8 @@ pub use entry::{
     AgentFound, ArtifactEntry, ArtifactKey, ArtifactKind, AttemptEntry, FeedEvent, HeldEntry, KeptArtifact,
     ListFilter, LogStanding, Needed, Pruned, PrunedItem, TaskEntry, WorkerEntry, WorkerRow,
 };
-pub use error::{ApplyError, CheckpointError, ResolveError, StoreError, SubmitError};
+pub use error::{ApplyError, CancelError, CheckpointError, ResolveError, StoreError, SubmitError};
+pub use family::{CancelledFamily, FamilyStore};
 pub use inbox::InboxStore;
 pub use locks::{FileInTheWay, FileLock, LockStore, Locking, Other, QueuedTask, Wait, WantedFiles};
 pub use memory::{Embedding, MemoryEntry, MemoryFilter, MemoryStore, NewMemory, SavedMemory, Within};
@@ -73,7 +75,16 @@ impl Default for Rules {
 /// to the writer, which finishes them whether or not someone still waits.
 #[async_trait]
 pub trait Store:
-    InboxStore + BoardStore + LockStore + MemoryStore + QuestionStore + WorkflowStore + Send + Sync + 'static
+    InboxStore
+    + BoardStore
+    + LockStore
+    + MemoryStore
+    + QuestionStore
+    + WorkflowStore
+    + FamilyStore
+    + Send
+    + Sync
+    + 'static
 {
     /// Accepts all of `tasks` or none, and gives each its number. A key used before
     /// for the same spec, in an earlier call or in this one, finds that first task.

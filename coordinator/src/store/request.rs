@@ -32,6 +32,8 @@ pub struct Submitted {
 #[derive(Debug, Clone)]
 pub struct Applied {
     pub task: TaskId,
+    /// Its agent is told once the task has ended.
+    pub parent: Option<TaskId>,
     pub event: Event,
     pub state: TaskState,
     pub effects: Vec<Effect>,

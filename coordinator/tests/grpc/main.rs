@@ -5,6 +5,7 @@ mod artifacts;
 mod auth;
 mod board;
 mod checkpoint;
+mod children;
 mod continuation;
 mod dependencies;
 mod drain;

@@ -8,6 +8,7 @@ mod continuation;
 mod dependency;
 mod drain;
 mod durability;
+mod family;
 mod history;
 mod lease;
 mod locks;
@@ -127,6 +128,13 @@ holds_over_sqlite! {
         what_ends_a_task_withdraws_its_questions,
         a_question_outlives_the_attempt_that_asked,
         questions_are_listed_in_pages;
+    family:
+        a_parent_is_told_how_its_children_ended,
+        children_are_cancelled_with_their_parent_where_that_is_asked_for,
+        an_agent_submits_only_so_many_and_so_deep,
+        progress_is_what_the_live_attempt_says,
+        lists_are_filtered_by_role_and_parent,
+        a_task_goes_on_from_the_last_attempt_of_another;
     read:
         the_feed_has_no_gaps_and_says_what_the_rows_say,
         the_feed_is_read_in_pieces_and_by_task,

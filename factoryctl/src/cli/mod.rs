@@ -202,10 +202,11 @@ Examples:
   factoryctl status
   factoryctl status --state running --state queued
   factoryctl status 42
+  factoryctl status --parent 42
   factoryctl status -o jsonl | jq -r 'select(.state == \"failed\").id'")]
 pub struct Status {
     /// A task's number, its id or the beginning of its id
-    #[arg(value_name = "TASK", conflicts_with_all = ["states", "repo", "labels", "limit", "page_token"])]
+    #[arg(value_name = "TASK", conflicts_with_all = ["states", "repo", "labels", "role", "parent", "limit", "page_token"])]
     pub task: Option<String>,
     /// Only tasks in this state; repeatable
     #[arg(long = "state", value_name = "STATE", value_parser = PossibleValuesParser::new(TaskState::NAMES))]
@@ -216,6 +217,12 @@ pub struct Status {
     /// Only tasks that ask for this label; repeatable
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = Labels::parse_pair)]
     pub labels: Vec<(String, String)>,
+    /// Only tasks of this role
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    /// Only children of this task
+    #[arg(long, value_name = "TASK")]
+    pub parent: Option<String>,
     /// How many at most, up to 1000 [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: Option<u32>,
@@ -314,11 +321,18 @@ pub struct Diff {
 #[command(after_help = "\
 Examples:
   factoryctl cancel 42 43
+  factoryctl cancel 42 --children
   factoryctl cancel 42 --wait")]
 pub struct Cancel {
     /// Numbers, ids or beginnings of ids
     #[arg(required = true, value_name = "TASK")]
     pub tasks: Vec<String>,
+    /// Also what was submitted for them, as far down as it goes; on a terminal it is asked for
+    #[arg(long)]
+    pub children: bool,
+    /// Them alone, without being asked
+    #[arg(long, conflicts_with = "children")]
+    pub no_children: bool,
     /// Return only when they have ended
     #[arg(long)]
     pub wait: bool,

@@ -165,7 +165,7 @@ fn version(console: Console) -> Result<Exit, CommandError> {
 }
 
 /// One task with its attempts.
-async fn get_task(client: &Client, name: &str) -> Result<(v1::Task, Vec<v1::Attempt>), CommandError> {
+pub async fn get_task(client: &Client, name: &str) -> Result<(v1::Task, Vec<v1::Attempt>), CommandError> {
     let request = client.request(v1::GetRequest { task: name.to_owned() });
     let reply = client.tasks().get(request).await?.into_inner();
     Ok((reply.task.unwrap_or_default(), reply.attempts))

@@ -9,7 +9,7 @@ use crate::command::questions_list::open_questions;
 use crate::connect::Connection;
 use crate::exit::{CommandError, Exit};
 use crate::render::json::{AttemptView, HandoffView, QuestionView, TaskInFull, TaskView};
-use crate::render::{Console, board, question, table, task, units};
+use crate::render::{Console, board, family, question, table, task, units};
 
 pub async fn run(connection: &Connection, console: Console, args: Status) -> Result<Exit, CommandError> {
     match &args.task {
@@ -36,6 +36,10 @@ async fn show(connection: &Connection, console: Console, name: &str) -> Result<E
     }
     let now = units::now_ms();
     console.line(task::page(&entry, &attempts, now).trim_end())?;
+    let family = family::section(&crate::family::read(connection, &entry).await?);
+    if !family.is_empty() {
+        console.line(format_args!("\n{}", family.trim_end()))?;
+    }
     if !attempts.is_empty() {
         console.line(format_args!("\n{}", table::attempts(console, &attempts, now).trim_fmt()))?;
     }
@@ -84,11 +88,15 @@ async fn list(connection: &Connection, console: Console, args: Status) -> Result
     let filtered = !(args.states.is_empty()
         && args.labels.is_empty()
         && args.repo.is_none()
+        && args.role.is_none()
+        && args.parent.is_none()
         && args.page_token.is_none());
     let states = args.states.iter().filter_map(|name| TaskState::from_name(name));
     let request = v1::ListRequest {
         states: states.map(i32::from).collect(),
         repo: args.repo.unwrap_or_default(),
+        role: args.role.unwrap_or_default(),
+        parent: args.parent.unwrap_or_default(),
         labels: args.labels.into_iter().collect(),
         page_size: args.limit.unwrap_or(0),
         page_token: args.page_token.unwrap_or_default(),

@@ -6,6 +6,7 @@ pub mod board;
 pub mod console;
 pub mod diff;
 pub mod event;
+pub mod family;
 pub mod json;
 pub mod library;
 pub mod memory;

@@ -6,7 +6,7 @@ use factory_domain::Conversation;
 use factory_proto::v1;
 use factory_proto::v1::TaskState;
 
-use crate::render::{Console, plain, units, worker};
+use crate::render::{Console, family, plain, units, worker};
 
 /// An empty table with `header`, as wide as the terminal allows.
 pub fn new(console: Console, header: &[&str]) -> Table {
@@ -49,13 +49,14 @@ fn state_color(state: TaskState) -> Color {
 pub fn tasks(console: Console, tasks: &[v1::Task], now_ms: i64) -> Table {
     let mut table =
         new(console, &["TASK", "STATE", "TITLE", "AGENT", "WORKER", "AGE", "TIME", "CHANGE", "COST"]);
-    for task in tasks {
+    for (depth, task) in family::in_families(tasks) {
         let spec = task.spec.clone().unwrap_or_default();
         let report = task.report.clone().unwrap_or_default();
+        let title = family::indent(depth) + &plain::line(&spec.title);
         table.add_row([
             Cell::new(task.number),
             state(task.state()),
-            Cell::new(plain::shorten(&plain::line(&spec.title), 60)),
+            Cell::new(plain::shorten(&title, 60)),
             Cell::new(spec.agent),
             Cell::new(plain::line(&worker(task))),
             Cell::new(units::age(task.submitted_at_ms, now_ms)),
@@ -89,7 +90,7 @@ fn continues(attempt: &v1::Attempt, attempts: &[v1::Attempt]) -> String {
     let Some(continues) = &attempt.continues else { return String::new() };
     let from = attempts.iter().find(|from| from.id == continues.attempt_id);
     let conversation: Conversation = continues.conversation().into();
-    from.map(|from| conversation.with_attempt(from.number)).unwrap_or_default()
+    from.map_or_else(|| "goes on from another task".to_owned(), |from| conversation.with_attempt(from.number))
 }
 
 pub fn attempts(console: Console, attempts: &[v1::Attempt], now_ms: i64) -> Table {

@@ -38,6 +38,7 @@ pub fn page(task: &v1::Task, attempts: &[v1::Attempt], now_ms: i64) -> String {
     }
     page.present(task, now_ms);
     page.wanted(&spec);
+    page.field("goes on from", &task.goes_on_from);
     page.field("retry of", &task.retry_of);
     page.field("retried as", &task.retried_as);
     if let Some(report) = &task.report {
@@ -107,7 +108,9 @@ impl Page {
         }
         match task.state() {
             TaskState::Queued if task.waiting_for.is_empty() => self.field("waits for", "a free slot"),
-            TaskState::Queued | TaskState::Waiting => self.field("waits for", &task.waiting_for),
+            TaskState::Queued | TaskState::Blocked | TaskState::Waiting => {
+                self.field("waits for", &task.waiting_for);
+            }
             TaskState::Parked if is_limited(&task.failure) => {
                 let until = units::until_moment(task.wake_at_ms, now_ms);
                 self.field("parked", &format!("until {until} (usage limit)"));
@@ -120,6 +123,11 @@ impl Page {
                 self.field("next try", &format!("{until}: {}", task.waiting_for));
             }
             _ => {}
+        }
+        self.field("cancelled", &task.cancelled_because);
+        let percent = task.progress_percent.map(|percent| format!(" ({percent}%)")).unwrap_or_default();
+        if !task.progress.is_empty() {
+            self.field("progress", &format!("{}{percent}", task.progress));
         }
     }
 

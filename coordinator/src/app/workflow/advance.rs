@@ -90,8 +90,8 @@ impl App {
 
     /// Whether the task has ended by it.
     async fn cancel_step(&self, task: &TaskEntry) -> Result<bool, Error> {
-        match self.cancel(&task.id.to_string()).await {
-            Ok((task, _)) => Ok(task.state.is_terminal()),
+        match self.cancel(&task.id.to_string(), true).await {
+            Ok(cancelled) => Ok(cancelled.task.state.is_terminal()),
             Err(Error::HasEnded { .. }) => Ok(true),
             Err(error) => Err(error),
         }

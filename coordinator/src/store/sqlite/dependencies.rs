@@ -52,6 +52,9 @@ pub(super) async fn add(tx: &mut Tx<'_>, waiting: &[Waiting]) -> Result<(), Stor
 pub(super) struct Ended {
     pub task: TaskId,
     pub settled: Settled,
+    /// It has a parent.
+    #[serde(skip)]
+    pub is_child: bool,
     #[serde(skip)]
     pub cause: Cause,
 }

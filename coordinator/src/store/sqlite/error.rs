@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::store::workflow::StartError;
-use crate::store::{AnswerError, ApplyError, AskError, CheckpointError, StoreError, SubmitError};
+use crate::store::{
+    AnswerError, ApplyError, AskError, CancelError, CheckpointError, StoreError, SubmitError,
+};
 
 /// SQLite's primary result codes, the low byte of an extended code (<https://www.sqlite.org/rescode.html>).
 mod primary {
@@ -84,14 +86,30 @@ impl Failure for SubmitError {
     fn of_the_store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::KeyReused { .. } => None,
+            Self::KeyReused { .. } | Self::TooDeep { .. } | Self::TooManyChildren { .. } => None,
         }
     }
 
     fn of_the_store_mut(&mut self) -> Option<&mut StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::KeyReused { .. } => None,
+            Self::KeyReused { .. } | Self::TooDeep { .. } | Self::TooManyChildren { .. } => None,
+        }
+    }
+}
+
+impl Failure for CancelError {
+    fn of_the_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::NoSuchTask(_) => None,
+        }
+    }
+
+    fn of_the_store_mut(&mut self) -> Option<&mut StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::NoSuchTask(_) => None,
         }
     }
 }

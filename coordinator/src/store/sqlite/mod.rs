@@ -12,6 +12,7 @@ mod checkpoint;
 mod claim;
 mod dependencies;
 mod error;
+mod family;
 mod file_locks;
 mod fleet;
 mod handoff;

@@ -14,6 +14,7 @@ use factory_domain::{
 use serde::Serialize;
 
 use super::dependencies::{self, Cause, Ended};
+use super::family;
 use super::job::Tx;
 use super::questions;
 use super::rows::{self, StateColumns, to_json};
@@ -25,6 +26,7 @@ pub(super) struct Loaded {
     pub task: TaskId,
     pub standing: Standing,
     pub goes_on_from: Option<TaskId>,
+    parent: Option<TaskId>,
     /// Where the work of its last attempt lies, if there is any.
     prefer_worker: Option<WorkerId>,
     /// Until when others leave it to that worker.
@@ -40,6 +42,7 @@ struct StandingRow {
     prefer_until: Option<i64>,
     open_questions: u32,
     goes_on_from: Option<Vec<u8>>,
+    parent_id: Option<Vec<u8>>,
     #[sqlx(flatten)]
     columns: StateColumns,
 }
@@ -63,7 +66,9 @@ pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<Ta
         let prefer_worker = row.prefer_worker.as_deref().map(rows::worker_id).transpose()?;
         let prefer_until = row.prefer_until.map(Timestamp::from_millis);
         let goes_on_from = row.goes_on_from.as_deref().map(rows::task_id).transpose()?;
-        let loaded_task = Loaded { task, standing, goes_on_from, prefer_worker, prefer_until, attempt };
+        let parent = row.parent_id.as_deref().map(rows::task_id).transpose()?;
+        let loaded_task =
+            Loaded { task, standing, goes_on_from, parent, prefer_worker, prefer_until, attempt };
         loaded.insert(task, loaded_task);
     }
     Ok(loaded)
@@ -132,6 +137,7 @@ pub(super) async fn write(tx: &mut Tx<'_>, moves: Vec<Move>) -> Result<Vec<Appli
     let mut ended: Vec<Ended> = moves.iter().zip(causes).filter_map(|(one, by)| one.ends(by)).collect();
     let mut written = write_set(tx, moves).await?;
     while !ended.is_empty() {
+        family::tell_parents(tx, &ended).await?;
         let waited = dependencies::settle(tx, &ended).await?;
         let moves = of_blocked(tx, &waited.iter().map(|(task, cause)| (*task, cause.at)).collect()).await?;
         ended = moves.iter().filter_map(|one| one.ends(waited[&one.from.task])).collect();
@@ -453,12 +459,20 @@ impl Move {
     fn applied(self) -> Applied {
         let prefers = self.preference();
         let Decision { state, effects, .. } = self.decision;
-        Applied { task: self.from.task, event: self.event, state, effects, prefers, followed: Vec::new() }
+        Applied {
+            task: self.from.task,
+            parent: self.from.parent,
+            event: self.event,
+            state,
+            effects,
+            prefers,
+            followed: Vec::new(),
+        }
     }
 
     /// What it means to those that wait for the task, if it ends by it.
     fn ends(&self, cause: Cause) -> Option<Ended> {
         let settled = Settled::of(&self.decision.state)?;
-        Some(Ended { task: self.from.task, settled, cause })
+        Some(Ended { task: self.from.task, settled, is_child: self.from.parent.is_some(), cause })
     }
 }

@@ -213,7 +213,7 @@ pub(super) fn spec(json: &str, prompt: String) -> Result<TaskSpec, StoreError> {
     Ok(spec)
 }
 
-fn report(json: Option<&str>) -> Result<Option<Report>, StoreError> {
+pub(super) fn report(json: Option<&str>) -> Result<Option<Report>, StoreError> {
     json.map(|json| from_json(json, "report")).transpose()
 }
 

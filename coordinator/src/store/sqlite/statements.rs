@@ -19,6 +19,7 @@ macro_rules! statements {
 pub(super) mod admission;
 pub(super) mod board;
 pub(super) mod dependencies;
+pub(super) mod family;
 pub(super) mod memory;
 pub(super) mod questions;
 pub(super) mod workflows;
@@ -139,7 +140,7 @@ statements! {
     STANDINGS =
         "SELECT t.id, t.number, t.spec ->> '$.max_attempts' AS max_attempts, t.state, t.attempt_id, t.wake_at,
                 t.parked_because, t.failure, t.cancelled_because, t.attempts, t.agent_failures, t.infrastructure_failures,
-                t.usage_limits, t.prefer_worker, t.prefer_until, t.goes_on_from,
+                t.usage_limits, t.prefer_worker, t.prefer_until, t.goes_on_from, t.parent_id,
                 (SELECT count(*) FROM questions q WHERE q.task_id = t.id AND q.state = 'open') AS open_questions,
                 a.worker_id, a.state AS attempt_state, a.unreachable_since
          FROM json_each(?1) AS wanted
@@ -387,9 +388,17 @@ mod tests {
     async fn each_statement_fits_the_schema() {
         let root = tempfile::tempdir().expect("a directory");
         let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
-        for (name, sql) in
-            [ALL, admission::ALL, board::ALL, dependencies::ALL, memory::ALL, questions::ALL, workflows::ALL]
-                .concat()
+        for (name, sql) in [
+            ALL,
+            admission::ALL,
+            board::ALL,
+            dependencies::ALL,
+            family::ALL,
+            memory::ALL,
+            questions::ALL,
+            workflows::ALL,
+        ]
+        .concat()
         {
             if let Err(error) = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await {
                 panic!("{name}: {error}");
@@ -453,6 +462,9 @@ mod tests {
             (admission::TAKEN_SINCE, "attempts_one_live"),
             (admission::TITLES, "sqlite_autoindex_tasks_1"),
             (dependencies::SETTLE_DEPENDENCIES, "dependencies_open"),
+            (family::LIVE_DESCENDANTS, "tasks_children"),
+            (family::ROOM_FOR_CHILDREN, "tasks_children"),
+            (family::ENDED_CHILDREN, "sqlite_autoindex_tasks_1"),
             (dependencies::DEPENDENCIES_OF_BLOCKED, "SEARCH d USING PRIMARY KEY"),
         ] {
             let plan: Vec<(i64, i64, i64, String)> =

@@ -75,6 +75,13 @@ impl Verb for Submit {
     }
 }
 
+/// Whether all its tasks are there already, by their keys.
+pub(super) async fn all_known(call: &Submit, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let set = Set::of(std::slice::from_ref(call), tx).await?;
+    let known = |key: &String| set.known.contains_key(key);
+    Ok(call.tasks.iter().all(|task| task.idempotency_key.as_ref().is_some_and(known)))
+}
+
 /// How many of `calls`, at least one, go into one statement.
 fn fit(calls: &[Submit]) -> usize {
     let mut bytes = 0;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use factory_coordinator::store::Holding;
-use factory_domain::{AgentKind, AttemptState, Conversation, FailureReason, Tally, Timestamp};
+use factory_domain::{AgentKind, AttemptState, Conversation, FailureReason, Settled, Tally, Timestamp};
 
 use super::steps::{End, Named, Step, Wish};
 
@@ -46,6 +46,8 @@ pub struct Task {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stands {
+    /// Waits for others.
+    Blocked,
     Queued,
     /// An attempt is live.
     Given {
@@ -59,7 +61,16 @@ pub enum Stands {
     },
     Succeeded,
     Failed(FailureReason),
-    Cancelled,
+    Cancelled(Why),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    Requested,
+    /// This one did not succeed.
+    Failed(usize),
+    /// Likewise, and what waits for it goes on.
+    Skipped(usize),
 }
 
 #[derive(Debug, Clone)]
@@ -194,8 +205,9 @@ impl Model {
                 Answer::Done
             }
         };
+        self.settle();
         // Tasks that move in one step do so at once: their order says nothing.
-        self.feed[facts..].sort();
+        self.feed[facts..].sort_by_key(|fact| fact.task);
     }
 
     pub fn hold(&mut self, attempt: usize, state: AttemptState) {
@@ -213,7 +225,7 @@ impl Model {
     }
 
     pub fn stand(&mut self, task: usize, stands: Stands) {
-        let over = matches!(stands, Stands::Succeeded | Stands::Failed(_) | Stands::Cancelled);
+        let over = matches!(stands, Stands::Succeeded | Stands::Failed(_) | Stands::Cancelled(_));
         self.tasks[task].stands = stands;
         self.tasks[task].ended_at = over.then_some(self.now);
     }
@@ -231,6 +243,7 @@ impl Model {
     /// The name of the state a task is in.
     pub fn state(&self, task: usize) -> &'static str {
         match self.tasks[task].stands {
+            Stands::Blocked => "blocked",
             Stands::Queued => "queued",
             Stands::Given { unwanted: true, .. } => "cancelling",
             Stands::Given { attempt, .. } if self.attempts[attempt].started_at.is_some() => "running",
@@ -238,7 +251,17 @@ impl Model {
             Stands::Parked { .. } => "parked",
             Stands::Succeeded => "succeeded",
             Stands::Failed(_) => "failed",
-            Stands::Cancelled => "cancelled",
+            Stands::Cancelled(_) => "cancelled",
+        }
+    }
+
+    /// How a task ended for those that wait for it.
+    pub fn settled(&self, task: usize) -> Option<Settled> {
+        match self.tasks[task].stands {
+            Stands::Succeeded => Some(Settled::Succeeded),
+            Stands::Cancelled(Why::Skipped(_)) => Some(Settled::Skipped),
+            Stands::Failed(_) | Stands::Cancelled(_) => Some(Settled::Failed),
+            _ => None,
         }
     }
 

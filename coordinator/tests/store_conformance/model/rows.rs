@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use factory_coordinator::store::FeedEvent;
-use factory_domain::{AttemptState, Contact, FailureReason, ParkReason, TaskState};
+use factory_domain::{AttemptState, CancelReason, Contact, FailureReason, ParkReason, TaskState};
 
 use super::Reopen;
-use super::protocol::{FLEET, Fact, Model, Stands};
+use super::protocol::{FLEET, Fact, Model, Stands, Why};
 use super::store::{UnderTest, attempt_id, attempt_number, session_id, worker_id};
 
 /// What the feed tells of.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 13] = [
     "submitted",
     "offered",
     "accepted",
@@ -22,6 +22,8 @@ const KINDS: [&str; 11] = [
     "ended",
     "cancel_requested",
     "woken",
+    "unblocked",
+    "dependency_failed",
 ];
 
 impl<S: Reopen> UnderTest<S> {
@@ -92,6 +94,10 @@ impl<S: Reopen> UnderTest<S> {
         assert_eq!(self.stands(&entry.state), wanted.stands, "task {task}");
         assert_eq!((entry.tally, entry.ended_at), (wanted.tally, wanted.ended_at), "task {task}");
 
+        let after: Vec<_> = entry.after.iter().map(|one| (self.task(one.id), one.settled)).collect();
+        let needed = wanted.wish.after.iter().map(|&needed| (needed, model.settled(needed)));
+        assert_eq!(after, needed.collect::<Vec<_>>(), "what task {task} waits for");
+
         let rows = self.store().attempts(self.tasks[task]).await.expect("read");
         let told = model.attempts.iter().enumerate().filter(|(_, attempt)| attempt.task == task);
         let told: Vec<_> = told.collect();
@@ -119,6 +125,7 @@ impl<S: Reopen> UnderTest<S> {
 
     fn stands(&self, state: &TaskState) -> Stands {
         match state {
+            TaskState::Blocked => Stands::Blocked,
             TaskState::Queued => Stands::Queued,
             TaskState::Leased { lease } | TaskState::Running { lease } => {
                 Stands::Given { attempt: attempt_number(lease.attempt), unwanted: false }
@@ -131,11 +138,15 @@ impl<S: Reopen> UnderTest<S> {
                 assert_eq!(is_limit, why.failure().reason == FailureReason::UsageLimit);
                 Stands::Parked { until: *until, after: why.failure().reason }
             }
-            // No step of the model's makes a task wait for another, or for an answer.
-            TaskState::Blocked | TaskState::Waiting => panic!("a task is {}", state.name()),
+            // No step of the model's makes a task wait for an answer.
+            TaskState::Waiting => panic!("a task is {}", state.name()),
             TaskState::Succeeded { .. } => Stands::Succeeded,
             TaskState::Failed { failure, .. } => Stands::Failed(failure.reason),
-            TaskState::Cancelled { .. } => Stands::Cancelled,
+            TaskState::Cancelled { because } => Stands::Cancelled(match because {
+                CancelReason::Requested => Why::Requested,
+                CancelReason::DependencyFailed { task } => Why::Failed(self.task(*task)),
+                CancelReason::Skipped { task } => Why::Skipped(self.task(*task)),
+            }),
         }
     }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use factory_coordinator::store::Holding;
-use factory_domain::{AttemptState, Conversation, FailureReason, Tally};
+use factory_domain::{AttemptState, Conversation, DependencyPolicy, FailureReason, Settled, Tally};
 
 use super::protocol::{
     Answer, Attempt, BACKOFF, FLEET, Heard, LEASE, LOST_AFTER, MAX_INFRASTRUCTURE_FAILURES, Model, OFFER,
-    Offer, Refused, Stands, Task,
+    Offer, Refused, Stands, Task, Why,
 };
 use super::steps::{End, Named, Wish};
 
@@ -19,15 +19,15 @@ impl Model {
         for (index, wish) in wishes.iter().enumerate() {
             let known = tasks.iter().position(|task| wish.key.is_some() && task.wish.key == wish.key);
             match known {
-                Some(existing) if tasks[existing].wish != *wish => {
+                Some(existing) if !tasks[existing].wish.is_same_spec(wish) => {
                     let existing = (existing < self.tasks.len()).then_some(existing);
                     return Answer::KeyReused { index, existing };
                 }
                 Some(existing) => submitted.push((existing, true)),
                 None => {
                     submitted.push((tasks.len(), false));
-                    let (stands, tally) = (Stands::Queued, Tally::default());
-                    let (ended_at, untold) = (None, Vec::new());
+                    let stands = if wish.after.is_empty() { Stands::Queued } else { Stands::Blocked };
+                    let (tally, ended_at, untold) = (Tally::default(), None, Vec::new());
                     tasks.push(Task { wish: wish.clone(), stands, tally, ended_at, untold });
                 }
             }
@@ -133,7 +133,7 @@ impl Model {
     fn returned(&mut self, named: Named) {
         let unwanted = self.fenced(named) == Ok(true);
         self.end_attempt(named.attempt, AttemptState::Returned);
-        self.stand(named.task, if unwanted { Stands::Cancelled } else { Stands::Queued });
+        self.stand(named.task, if unwanted { Stands::Cancelled(Why::Requested) } else { Stands::Queued });
     }
 
     pub fn started(&mut self, named: Named) -> Answer {
@@ -213,7 +213,7 @@ impl Model {
         match end {
             // Finished before the wish to cancel arrived is finished.
             End::Succeeded => self.stand(task, Stands::Succeeded),
-            _ if unwanted => self.stand(task, Stands::Cancelled),
+            _ if unwanted => self.stand(task, Stands::Cancelled(Why::Requested)),
             End::Failed(reason) => self.fail(named, reason),
             // Nobody had asked for its end: the worker's fault.
             End::Cancelled => self.fail(named, FailureReason::WorkerError),
@@ -258,7 +258,9 @@ impl Model {
 
     pub fn cancel(&mut self, task: usize) -> Answer {
         match self.tasks[task].stands {
-            Stands::Queued | Stands::Parked { .. } => self.stand(task, Stands::Cancelled),
+            Stands::Blocked | Stands::Queued | Stands::Parked { .. } => {
+                self.stand(task, Stands::Cancelled(Why::Requested))
+            }
             Stands::Given { attempt, unwanted: false } => {
                 self.stand(task, Stands::Given { attempt, unwanted: true });
             }
@@ -297,7 +299,7 @@ impl Model {
                 let unwanted = self.fenced(named) == Ok(true);
                 self.end_attempt(named.attempt, AttemptState::Lost);
                 match unwanted {
-                    true => self.stand(named.task, Stands::Cancelled),
+                    true => self.stand(named.task, Stands::Cancelled(Why::Requested)),
                     false => self.fail(named, FailureReason::WorkerLost),
                 }
                 self.moved(named, "lost");
@@ -307,6 +309,38 @@ impl Model {
                 self.attempts[named.attempt].deadline = self.now.after(LOST_AFTER);
                 self.moved(named, "contact_lost");
             }
+        }
+    }
+
+    /// Lets go, or ends, what waits for tasks that have ended, and what waits for them in turn.
+    pub fn settle(&mut self) {
+        loop {
+            let blocked = (0..self.tasks.len()).filter(|&task| self.tasks[task].stands == Stands::Blocked);
+            let verdicts: Vec<_> = blocked.filter_map(|task| Some((task, self.verdict(task)?))).collect();
+            if verdicts.is_empty() {
+                return;
+            }
+            for (task, stands) in verdicts {
+                self.stand(task, stands);
+                self.tell(
+                    task,
+                    None,
+                    if stands == Stands::Queued { "unblocked" } else { "dependency_failed" },
+                );
+            }
+        }
+    }
+
+    /// Where a blocked task comes to by the ends of those it waits for; `None`: it waits on.
+    fn verdict(&self, task: usize) -> Option<Stands> {
+        let Wish { after, policy, .. } = &self.tasks[task].wish;
+        let ended: Vec<_> = after.iter().map(|&needed| (needed, self.settled(needed))).collect();
+        let failed =
+            ended.iter().find(|(_, settled)| *settled == Some(Settled::Failed)).map(|(task, _)| *task);
+        match (failed, policy) {
+            (Some(failed), DependencyPolicy::Cancel) => Some(Stands::Cancelled(Why::Failed(failed))),
+            (Some(failed), DependencyPolicy::Skip) => Some(Stands::Cancelled(Why::Skipped(failed))),
+            _ => ended.iter().all(|(_, settled)| settled.is_some()).then_some(Stands::Queued),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use factory_domain::{AgentKind, AttemptState, FailureReason};
+use factory_domain::{AgentKind, AttemptState, DependencyPolicy, FailureReason};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use proptest::strategy::Union;
 use super::protocol::{FLEET, LEASE, LOST_AFTER, Model};
 
 /// Enough that tasks get in each other's way, few enough to read.
-const MAX_TASKS: usize = 5;
+const MAX_TASKS: usize = 6;
 
 #[derive(Clone)]
 pub enum Step {
@@ -76,6 +76,17 @@ pub struct Wish {
     pub agent: AgentKind,
     pub priority: i32,
     pub max_attempts: u32,
+    /// Tasks that were there before, each once.
+    pub after: Vec<usize>,
+    pub policy: DependencyPolicy,
+}
+
+impl Wish {
+    /// What a key stands for; how the task stands to others is not part of it.
+    pub fn is_same_spec(&self, other: &Self) -> bool {
+        let spec = |wish: &Self| (wish.agent, wish.priority, wish.max_attempts);
+        spec(self) == spec(other)
+    }
 }
 
 /// As a worker names it; the attempt may be another task's.
@@ -128,8 +139,11 @@ impl fmt::Debug for Step {
 
 impl fmt::Debug for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, agent, priority, max_attempts } = self;
-        write!(f, "{agent} (key {key:?}, priority {priority}, {max_attempts} tries)")
+        let Self { key, agent, priority, max_attempts, after, policy } = self;
+        write!(
+            f,
+            "{agent} (key {key:?}, priority {priority}, {max_attempts} tries, after {after:?}, or {policy:?})"
+        )
     }
 }
 
@@ -153,7 +167,7 @@ pub fn next(model: &Model) -> BoxedStrategy<Step> {
     ];
     if model.tasks.len() < MAX_TASKS {
         let most = (MAX_TASKS - model.tasks.len()).min(3);
-        steps.push((4, vec(wish(), 1..=most).prop_map(Step::Submit).boxed()));
+        steps.push((4, vec(wish(model.tasks.len()), 1..=most).prop_map(Step::Submit).boxed()));
     }
     if !model.tasks.is_empty() {
         let task = 0..model.tasks.len();
@@ -182,7 +196,10 @@ pub fn next(model: &Model) -> BoxedStrategy<Step> {
 pub fn is_possible(model: &Model, step: &Step) -> bool {
     let known = |named: &Named| named.task < model.tasks.len() && named.attempt < model.attempts.len();
     match step {
-        Step::Submit(wishes) => model.tasks.len() + wishes.len() <= MAX_TASKS,
+        Step::Submit(wishes) => {
+            let known = |wish: &Wish| wish.after.iter().all(|task| *task < model.tasks.len());
+            model.tasks.len() + wishes.len() <= MAX_TASKS && wishes.iter().all(known)
+        }
         Step::Claim { except, .. } => except.is_none_or(|task| task < model.tasks.len()),
         Step::Accept(named) | Step::Decline(named) | Step::Started(named) => known(named),
         Step::Heartbeat { held, .. } => held.iter().all(|(named, _)| known(named)),
@@ -193,10 +210,21 @@ pub fn is_possible(model: &Model, step: &Step) -> bool {
     }
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn wish(tasks: usize) -> impl Strategy<Value = Wish> + use<> {
     let agent = select(vec![AgentKind::Scripted, AgentKind::Scripted, AgentKind::Command]);
-    (option::weighted(0.4, 0u8..2), agent, 0..2, 1u32..3)
-        .prop_map(|(key, agent, priority, max_attempts)| Wish { key, agent, priority, max_attempts })
+    let all: Vec<usize> = (0..tasks).collect();
+    let after = prop_oneof![2 => Just(Vec::new()), 3 => subsequence(all, 0..=tasks.min(3)).prop_shuffle()];
+    let policy = select(vec![DependencyPolicy::Cancel, DependencyPolicy::Skip, DependencyPolicy::Run]);
+    (option::weighted(0.4, 0u8..2), agent, 0..2, 1u32..3, after, policy).prop_map(
+        |(key, agent, priority, max_attempts, after, policy)| Wish {
+            key,
+            agent,
+            priority,
+            max_attempts,
+            after,
+            policy,
+        },
+    )
 }
 
 /// Up to the next moment at which something is due, to just before it, or for one of the terms.

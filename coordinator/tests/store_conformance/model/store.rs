@@ -5,7 +5,7 @@ use factory_coordinator::store::{
     SubmitError,
 };
 use factory_domain::{
-    AgentKind, AttemptId, Backoff, Event, Failure, FailureReason, LeaseTerms, MessageId, MessageType,
+    AgentKind, AttemptId, Backoff, Event, Failure, FailureReason, LeaseTerms, Links, MessageId, MessageType,
     Outcome, Recipient, Rejected, ReturnReason, SessionId, SpecDraft, TaskId, Timestamp, WorkerId,
 };
 use tempfile::TempDir;
@@ -136,7 +136,7 @@ impl<S: Reopen> UnderTest<S> {
 
     fn submit(&mut self, wishes: &[Wish]) -> Answer {
         let ids = (self.minted..).map(task_id);
-        let tasks: Vec<NewTask> = ids.zip(wishes).map(|(id, wish)| new_task(id, wish)).collect();
+        let tasks: Vec<NewTask> = ids.zip(wishes).map(|(id, wish)| self.new_task(id, wish)).collect();
         self.minted += tasks.len();
         match self.runtime.block_on(self.store().submit(tasks, self.now)) {
             Ok(submitted) => {
@@ -294,17 +294,22 @@ impl<S: Reopen> UnderTest<S> {
         }));
         Answer::Done
     }
-}
 
-fn new_task(id: TaskId, wish: &Wish) -> NewTask {
-    let Wish { key, agent, priority, max_attempts } = wish;
-    let argv = if *agent == AgentKind::Command { vec!["true".into()] } else { Vec::new() };
-    let draft = SpecDraft {
-        agent: agent.as_str().into(),
-        argv,
-        priority: *priority,
-        max_attempts: Some(*max_attempts),
-        ..bench::draft("x")
-    };
-    NewTask { id, idempotency_key: key.map(|key| format!("key-{key}")), ..bench::new_task(draft) }
+    fn new_task(&self, id: TaskId, wish: &Wish) -> NewTask {
+        let Wish { key, agent, priority, max_attempts, after, policy } = wish;
+        let argv = if *agent == AgentKind::Command { vec!["true".into()] } else { Vec::new() };
+        let draft = SpecDraft {
+            agent: agent.as_str().into(),
+            argv,
+            priority: *priority,
+            max_attempts: Some(*max_attempts),
+            ..bench::draft("x")
+        };
+        let links = Links {
+            after: after.iter().map(|task| self.tasks[*task]).collect(),
+            on_failed_dependency: *policy,
+            ..Links::default()
+        };
+        NewTask { id, links, idempotency_key: key.map(|key| format!("key-{key}")), ..bench::new_task(draft) }
+    }
 }

@@ -47,6 +47,15 @@ pub struct TaskView<'a> {
     pub open_questions: u32,
     pub retry_of: Option<&'a str>,
     pub retried_as: Option<&'a str>,
+    pub after: &'a [String],
+    pub on_failed_dependency: &'static str,
+    pub parent_id: Option<&'a str>,
+    pub parent_number: Option<u64>,
+    pub goes_on_from: Option<&'a str>,
+    pub children: u32,
+    pub cancelled_because: Option<&'a str>,
+    pub progress: Option<&'a str>,
+    pub progress_percent: Option<u32>,
     pub report: Option<ReportView<'a>>,
 }
 
@@ -72,6 +81,19 @@ impl<'a> From<&'a v1::Task> for TaskView<'a> {
             open_questions: task.open_questions,
             retry_of: some(&task.retry_of),
             retried_as: some(&task.retried_as),
+            after: &task.after,
+            on_failed_dependency: match task.on_failed_dependency() {
+                v1::DependencyPolicy::Unspecified | v1::DependencyPolicy::Cancel => "cancel",
+                v1::DependencyPolicy::Skip => "skip",
+                v1::DependencyPolicy::Run => "run",
+            },
+            parent_id: some(&task.parent_id),
+            parent_number: (task.parent_number != 0).then_some(task.parent_number),
+            goes_on_from: some(&task.goes_on_from),
+            children: task.children,
+            cancelled_because: some(&task.cancelled_because),
+            progress: some(&task.progress),
+            progress_percent: task.progress_percent,
             report: task.report.as_ref().map(ReportView::from),
         }
     }
