@@ -77,7 +77,7 @@ pub enum Error {
     TooManyChildren { live: u32 },
     #[error("task `{0}` is neither yours, nor a child of yours, nor one that yours waited for")]
     NotKin(String),
-    #[error("attempt {0} is not this worker's, or is no longer open")]
+    #[error("attempt {0} is superseded: it is not this worker's, or is no longer open")]
     NotYours(AttemptId),
     #[error(
         "the worker's release ({release}) speaks protocol {theirs}, and this coordinator's ({own}) speaks {ours}; {step}",

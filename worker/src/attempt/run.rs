@@ -113,7 +113,7 @@ impl Attempt {
         let orders = host.roster.enter(task, attempt, machine.phase());
         let mut taken_up = Self::new(host, assignment, spool, machine, orders)?;
         if shim.is_some() {
-            taken_up.work.take_seat_again()?;
+            taken_up.work.take_seat_again();
         }
         Ok(Self { first, work: Work { shim, ..taken_up.work }, ..taken_up })
     }

@@ -3,15 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use factory_domain::AgentKind;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::run::Work;
 use super::said::{self, Post};
-use crate::agent_host::Shared;
 use crate::blocking;
 use crate::mcp::{Seat, Who};
-use crate::spool::SpoolDir;
 
 impl Work {
     /// Before the agent's start, where the coordinator knows agents that act.
@@ -19,24 +18,28 @@ impl Work {
         let Some(endpoint) = self.host.endpoint.clone().filter(|_| self.host.agents_act()) else {
             return Ok(());
         };
-        let (host, spool, task, told) = self.who();
-        let taken =
-            blocking::run(move || endpoint.take(Who { worker: host.worker, task, spool: &spool, told }));
-        self.seat = Some(taken.await?);
+        let (who, spool) = (self.who(), self.spool.clone());
+        self.seat = Some(blocking::run(move || endpoint.take(who, &spool)).await?);
         Ok(())
     }
 
     /// For an agent that was started by an earlier start of the daemon. May block.
-    pub(super) fn take_seat_again(&mut self) -> io::Result<()> {
-        let Some(endpoint) = self.host.endpoint.clone() else { return Ok(()) };
-        let (host, spool, task, told) = self.who();
-        self.seat = endpoint.take_again(Who { worker: host.worker, task, spool: &spool, told })?;
-        Ok(())
+    pub(super) fn take_seat_again(&mut self) {
+        let Some(endpoint) = self.host.endpoint.clone() else { return };
+        match endpoint.take_again(self.who(), &self.spool) {
+            Ok(seat) => self.seat = seat,
+            Err(error) => tracing::error!(%error, "the agent goes on, but cannot ask, post or lock any more"),
+        }
     }
 
-    fn who(&self) -> (Arc<Shared>, SpoolDir, factory_domain::TaskId, u64) {
-        let told = self.assignment.notices.cursor;
-        (Arc::clone(&self.host), self.spool.clone(), self.assignment.task, told)
+    fn who(&self) -> Who {
+        let assignment = &self.assignment;
+        let told = match assignment.spec.agent {
+            // A program reads its task alone: what else there is comes with the first tool it calls.
+            AgentKind::Command => 0,
+            _ => assignment.notices.cursor,
+        };
+        Who { worker: self.host.worker, task: assignment.task, told }
     }
 
     /// Keeps the agent informed until it has ended.

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use factory_domain::{AttemptId, TaskId, WorkerId};
 use factory_proto::v1;
-use futures_util::StreamExt;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,9 @@ use crate::uplink::Uplink;
 
 /// Has the port of the last start, under the worker's root.
 const PORT_FILE: &str = "mcp-port";
+
+/// Bytes of what the hook says: it has all that the tool read or printed.
+const MAX_HOOK_BODY: usize = 64 << 20;
 
 /// The seats taken, and where they are.
 pub struct Endpoint {
@@ -76,23 +79,23 @@ impl Endpoint {
     }
 
     /// Takes a seat for an attempt whose agent is about to start, with a secret drawn for it.
-    pub fn take(self: &Arc<Self>, who: Who<'_>) -> io::Result<TakenSeat> {
-        Ok(self.seat(&who, Secret::of(who.spool)?))
+    pub fn take(self: &Arc<Self>, who: Who, spool: &SpoolDir) -> io::Result<TakenSeat> {
+        Ok(self.seat(who, spool, Secret::of(spool)?))
     }
 
     /// Takes the seat of an attempt whose agent was started before; `None`: it was given none.
-    pub fn take_again(self: &Arc<Self>, who: Who<'_>) -> io::Result<Option<TakenSeat>> {
-        Ok(Secret::read(who.spool)?.map(|secret| self.seat(&who, secret)))
+    pub fn take_again(self: &Arc<Self>, who: Who, spool: &SpoolDir) -> io::Result<Option<TakenSeat>> {
+        Ok(Secret::read(spool)?.map(|secret| self.seat(who, spool, secret)))
     }
 
-    fn seat(self: &Arc<Self>, who: &Who<'_>, secret: Secret) -> TakenSeat {
+    fn seat(self: &Arc<Self>, who: Who, spool: &SpoolDir, secret: Secret) -> TakenSeat {
         let attempt = v1::AttemptRef {
             worker_id: who.worker.to_string(),
             task_id: who.task.to_string(),
-            attempt_id: who.spool.attempt().to_string(),
+            attempt_id: spool.attempt().to_string(),
         };
-        let access = Access::new(self.address, secret.clone(), who.spool);
-        let (spool, link) = (who.spool.clone(), Arc::clone(&self.link));
+        let access = Access::new(self.address, secret.clone(), spool);
+        let (spool, link) = (spool.clone(), Arc::clone(&self.link));
         let seat = Arc::new(Seat::new(attempt, secret, spool, link, who.told, self.ask_wait));
         let service = Service::of(&seat);
         self.seats().insert(seat.id(), Occupied { seat: Arc::clone(&seat), service });
@@ -126,11 +129,9 @@ impl Endpoint {
 
 /// An attempt that takes a seat.
 #[derive(Clone, Copy)]
-pub struct Who<'a> {
+pub struct Who {
     pub worker: WorkerId,
     pub task: TaskId,
-    /// Of the attempt.
-    pub spool: &'a SpoolDir,
     /// The cursor of the notices that it begins with.
     pub told: u64,
 }
@@ -214,14 +215,23 @@ async fn mcp(State(desk): State<Desk>, request: Request) -> Response {
     }
 }
 
-/// For the hook that an agent runs after each of its tools.
+/// What the hook says; most of it is of no interest here.
+#[derive(Default, Deserialize)]
+struct AfterTool {
+    /// Of the subagent that used the tool, where one did.
+    agent_id: Option<String>,
+}
+
+/// For the hook that an agent runs after each of its tools. A subagent is not who the news is for.
 async fn notices(State(desk): State<Desk>, headers: HeaderMap, said: Body) -> Response {
     let seat = match desk.admit(&headers) {
         Ok((seat, _)) => seat,
         Err(refused) => return *refused,
     };
-    // It tells what the tool did, at any length, and waits for an answer only once it has.
-    let mut said = said.into_data_stream();
-    while let Some(Ok(_)) = said.next().await {}
-    axum::Json(words::for_hook(&seat.news())).into_response()
+    let after = match to_bytes(said, MAX_HOOK_BODY).await {
+        Ok(said) => serde_json::from_slice(&said).unwrap_or_default(),
+        Err(_) => AfterTool::default(),
+    };
+    let news = if after.agent_id.is_some() { Vec::new() } else { seat.news() };
+    axum::Json(words::for_hook(&news)).into_response()
 }

@@ -132,13 +132,11 @@ pub fn locked(response: &v1::LockFilesResponse) -> Result<String, Trouble> {
         return Ok("They are yours until your work ends, or until you give them back.".to_owned());
     }
     let holders = response.held.iter().map(|lock| {
-        format!(
-            "- {} is held by task {} ({}), since {}",
-            lock.path,
-            lock.task_number,
-            lock.title,
-            clock(lock.since_ms)
-        )
+        let (path, task, title) = (&lock.path, lock.task_number, &lock.title);
+        match lock.since_ms {
+            0 => format!("- {path} goes to task {task} ({title}) first"),
+            since => format!("- {path} is held by task {task} ({title}), since {}", clock(since)),
+        }
     });
     let mut lines = vec!["You have none of them.".to_owned()];
     lines.extend(holders);
@@ -184,4 +182,38 @@ fn day(at_ms: i64) -> String {
 fn shown(at_ms: i64, format: &str) -> String {
     jiff::Timestamp::from_millisecond(at_ms)
         .map_or_else(|_| at_ms.to_string(), |at| at.strftime(format).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_is_grouped_by_kind_and_what_answers_comes_first() {
+        assert_eq!(news(&[]), None);
+        let notice = |kind, text: &str| Notice { kind, text: text.to_owned() };
+        let told = news(&[
+            notice(NoticeKind::Message, "one\n"),
+            notice(NoticeKind::Answer, "81"),
+            notice(NoticeKind::Message, "two"),
+        ]);
+        let expected = "## Answers to your questions\n\n81\n\n## Messages\n\none\n\ntwo";
+        assert_eq!(told.unwrap(), format!("{NEWS}\n\n{expected}"));
+    }
+
+    #[test]
+    fn files_that_are_not_had_are_told_with_who_has_them() {
+        let lock = |path: &str, since_ms| v1::FileLock {
+            path: path.to_owned(),
+            task_number: 7,
+            title: "Fix it".to_owned(),
+            since_ms,
+            ..v1::FileLock::default()
+        };
+        let held = vec![lock("src/**", 1_800_000_000_000), lock("Cargo.lock", 0)];
+        let response = v1::LockFilesResponse { held, ..v1::LockFilesResponse::default() };
+        let told = locked(&response).unwrap_err().to_string();
+        assert!(told.contains("src/** is held by task 7 (Fix it), since 08:00 UTC on 2027-01-15"), "{told}");
+        assert!(told.contains("Cargo.lock goes to task 7 (Fix it) first"), "{told}");
+    }
 }

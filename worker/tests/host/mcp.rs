@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::coordinator::Coordinator;
-use crate::{config, shell, start, wait_for};
+use crate::{config, scripted, shell, start, wait_for};
 
 /// An agent's way to its endpoint, as the agent was told of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,6 +248,57 @@ async fn an_answer_in_time_is_told_at_once_and_the_turn_goes_on() {
     assert_eq!(said, ["ada answered question 1: 81"]);
     let_go(root.path());
     assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::Succeeded);
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_an_agent_says_for_others_is_posted_under_the_same_key_however_often_its_log_is_read() {
+    let (root, coordinator) = (tempfile::tempdir().expect("a directory"), Coordinator::start().await);
+    let worker = start(&coordinator, root.path()).await;
+    let said = r#"{"type":"message","to":"reviewer","content":"Have a look.","message_type":"status"}"#;
+    let script = format!("echo hello; echo '{said}'; {}", wait_for(&root.path().join("go")));
+    let attempt = coordinator.offer(shell(&script)).await;
+    let posts = |count: usize| {
+        coordinator.until("the post", move |state| {
+            let posted = &state.agents.posted;
+            (posted.len() >= count).then(|| posted.clone())
+        })
+    };
+    posts(1).await;
+    worker.detach().await;
+
+    let worker = start(&coordinator, root.path()).await;
+    let posted = posts(2).await;
+    assert_eq!(posted[0].key, posted[1].key);
+    let message = posted[0].message.clone().expect("a message");
+    assert_eq!((message.to.as_str(), message.content.as_str()), ("reviewer", "Have a look."));
+    assert_eq!(message.r#type(), v1::MessageType::Status);
+    let_go(root.path());
+    coordinator.report(&attempt).await;
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_scripted_agent_uses_the_tools_answers_by_a_schema_and_stops_where_it_is_told_to() {
+    let (root, coordinator) = (tempfile::tempdir().expect("a directory"), Coordinator::start().await);
+    let mut config = config(&coordinator, root.path());
+    config.ask_wait = Duration::from_millis(50);
+    let worker = factory_worker::Worker::start(config).await.expect("a worker");
+    let schema = || r#"{"type":"object"}"#.to_owned();
+    let steps = "post all: hello\noutput {\"verdict\":\"approved\"}\nsay done";
+    let attempt = coordinator.offer(v1::TaskSpec { output_schema: schema(), ..scripted(steps) }).await;
+    let report = coordinator.report(&attempt).await;
+    assert_eq!(report.structured_output, r#"{"verdict":"approved"}"#, "{report:?}");
+    assert_eq!(coordinator.with(|state| state.agents.posted.len()), 1);
+
+    let attempt = coordinator.offer(v1::TaskSpec { output_schema: schema(), ..scripted("say done") }).await;
+    let report = coordinator.report(&attempt).await;
+    assert_eq!(report.outcome(), v1::OutcomeKind::Failed);
+    assert!(report.failure.expect("a failure").message.contains("schema"));
+
+    let attempt = coordinator.offer(scripted("ask: Which port?\npost all: too soon")).await;
+    assert_eq!(coordinator.report(&attempt).await.outcome(), v1::OutcomeKind::Asked);
+    assert_eq!(coordinator.with(|state| state.agents.posted.len()), 1, "it ended its turn");
     worker.shutdown().await;
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-use factory_domain::{AgentKind, AttemptId, FailureReason, Outcome, PermissionMode, Timestamp};
+use factory_domain::{
+    AgentKind, AttemptId, FailureReason, Notice, NoticeKind, Outcome, PermissionMode, Timestamp,
+};
 use factory_proto::v1::LogStream;
 use uuid::Uuid;
 
 use super::Claude;
 use crate::agents::{Agent, Conclusion, Conversation, Job, Launch, Transcript, fixture};
 use crate::environment::Environment;
-use crate::mcp::{Access, Secret};
+use crate::mcp::{self, Access, Secret};
 use crate::shim::Exit;
 use crate::spool::SpoolDir;
 
@@ -166,6 +168,18 @@ fn a_prompt_is_never_a_command() {
     for (prompt, stdin) in [("/compact", "\n/compact"), ("fix a/b", "fix a/b"), (" /clear", "\n /clear")] {
         assert_eq!(launch(&[], &job(prompt)).stdin, stdin.as_bytes());
     }
+}
+
+#[test]
+fn what_else_there_is_to_tell_comes_behind_the_task_or_what_has_happened_since() {
+    let mut job = job("do it\n");
+    job.brief.prompt = Some("# Task\n\ndo it well\n".to_owned());
+    job.notices = vec![Notice { kind: NoticeKind::Answer, text: "Take 81.".to_owned() }];
+    let news = format!("{}\n\n## Answers to your questions\n\nTake 81.", mcp::NEWS);
+    assert_eq!(job.prompt(), format!("# Task\n\ndo it well\n\n{news}"));
+    let (id, note) = (job.conversation.id(), "You were interrupted.".to_owned());
+    job.conversation = Conversation::Resumed { id, note };
+    assert_eq!(job.prompt(), format!("You were interrupted.\n\n{news}"));
 }
 
 #[test]
