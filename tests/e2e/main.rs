@@ -12,6 +12,7 @@ mod logins;
 mod memory;
 mod messages;
 mod messages_api;
+mod questions;
 mod resume;
 mod served;
 mod service;

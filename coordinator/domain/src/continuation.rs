@@ -14,6 +14,9 @@ pub struct Past {
     pub outcome: Option<Outcome>,
 }
 
+/// Of [`Continuation::because`]: nobody ended it but its agent, to wait for an answer.
+pub const ENDED_ITS_TURN: &str = "it asked something and ended its turn";
+
 /// What the next attempt of a task goes on from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Continuation {
@@ -97,7 +100,7 @@ pub fn taken_up(history: &[Past]) -> Option<Continuation> {
 fn because(outcome: Option<&Outcome>) -> String {
     match outcome {
         None => "its worker was not heard of any more".to_owned(),
-        Some(Outcome::Asked) => "it asked something and ended its turn".to_owned(),
+        Some(Outcome::Asked) => ENDED_ITS_TURN.to_owned(),
         Some(Outcome::HandedOver) => "its worker stopped and handed the task over".to_owned(),
         Some(Outcome::Failed { failure } | Outcome::Limited { failure, .. }) => failure.to_string(),
         Some(Outcome::Succeeded | Outcome::Cancelled) => "it was ended before it was done".to_owned(),

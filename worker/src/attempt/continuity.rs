@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use factory_domain::continuation::ENDED_ITS_TURN;
 use factory_domain::{AttemptId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,15 @@ impl Past {
         let ended = one_line(&self.because);
         if self.of_another_task {
             self.note_of_another(&place.to_string())
+        } else if self.remembers && self.because == ENDED_ITS_TURN {
+            format!(
+                "You ended your turn to wait for an answer. Now you go on with the same task, in the same \
+                 conversation; nothing that you asked is open any more.\n\
+                 - {}\n\
+                 - Nothing that you had started is running any more.\n\
+                 Carry the task through to its end.",
+                self.workspace_remembered(&place.to_string())
+            )
         } else if self.remembers {
             format!(
                 "You were interrupted: {ended}. Now you go on with the same task, in the same conversation.\n\
@@ -211,6 +221,17 @@ mod tests {
         );
         assert!(fresh.contains("nothing that you changed before"));
         assert!(!note(Workspace::Fresh, false).contains("build on"), "there is nothing to build on");
+    }
+
+    #[test]
+    fn an_agent_that_waited_for_an_answer_was_not_interrupted() {
+        for workspace in [Workspace::Same, SAVED, Workspace::Fresh] {
+            let waited = Past { because: ENDED_ITS_TURN.into(), ..past(workspace, true) };
+            let note = waited.note(Path::new("/work/x"));
+            assert!(note.starts_with("You ended your turn to wait") && note.contains("/work/x"), "{note}");
+            assert!(!note.contains("interrupted") && !note.contains("unknown"), "{note}");
+            assert_eq!(scripted::steps_in(&format!("say hello\n\n{note}")), 1, "{note}");
+        }
     }
 
     #[test]

@@ -244,9 +244,9 @@ impl Machine {
         // What was finished before the order to end reached it is finished.
         let finished = match self.cause {
             // Whoever is done has nothing to hand over, even where its process had to be ended.
-            Some(Cause::HandOver) => !stopped || verdict == Outcome::Succeeded,
+            Some(Cause::HandOver) => !stopped || is_done(&verdict),
             Some(Cause::Superseded) => false,
-            _ => !stopped && verdict == Outcome::Succeeded,
+            _ => !stopped && is_done(&verdict),
         };
         if finished {
             self.cause = None;
@@ -271,6 +271,11 @@ impl Machine {
             self.go(Phase::Reporting, Step::Report)
         }
     }
+}
+
+/// The agent has ended its turn by itself: with its work, or to wait for an answer.
+fn is_done(verdict: &Outcome) -> bool {
+    matches!(verdict, Outcome::Succeeded | Outcome::Asked)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl Work {
             delivery::deliver(worktree, how, &self.out_dir().map_err(text)?).await.map_err(text)?;
         self.findings.delivery = match delivered.delivery {
             Delivery::Bundled { .. } if how != wish => {
-                Delivery::Bundled { why: "the attempt did not succeed".to_owned() }
+                Delivery::Bundled { why: "the attempt did not end its task".to_owned() }
             }
             delivery => delivery,
         };
@@ -163,7 +163,7 @@ impl Work {
             Outcome::Failed { failure } if failure.reason == FailureReason::AuthFailed => {
                 crew.login_refused(agent, attempt, &failure.message, now()).await;
             }
-            Outcome::Succeeded => crew.login_accepted(agent),
+            Outcome::Succeeded | Outcome::Asked => crew.login_accepted(agent),
             Outcome::Limited { until, .. } => {
                 crew.login_accepted(agent);
                 crew.hold_back(agent, *until, now());
