@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use factory_domain::{
-    AttemptId, AttemptState, Backoff, CancelReason, Contact, DependencyPolicy, Event, Failure, FailureReason,
-    LONGEST_USAGE_LIMIT, MAX_USAGE_LIMITS, Outcome, ParkReason, QuestionId, RetryPolicy, ReturnReason,
-    Standing, Tally, TaskId, TaskState, Timestamp, WorkerId, transition,
+    AttemptId, AttemptState, Backoff, CancelReason, Contact, DependencyPolicy, Effect, Event, Failure,
+    FailureReason, LONGEST_USAGE_LIMIT, MAX_USAGE_LIMITS, Outcome, ParkReason, QuestionId, RetryPolicy,
+    ReturnReason, Standing, Tally, TaskId, TaskState, Timestamp, WorkerId, transition,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -168,6 +168,52 @@ proptest! {
         }
     }
 
+    /// With the questions counted as the store counts them: what is asked is open until it is answered,
+    /// whatever becomes of the attempt that asked.
+    #[test]
+    fn a_task_waits_for_open_questions_and_for_nothing_else(
+        history in prop::collection::vec((event(), 0u64..400_000), 1..80),
+    ) {
+        let mut standing = fresh(3);
+        let mut now = Timestamp::from_millis(0);
+        for (event, wait) in history {
+            now = now.after(Duration::from_millis(wait));
+            let open = match event {
+                Event::Asked { .. } => standing.open_questions + 1,
+                // Nobody answers what is not open.
+                Event::Answered { .. } if standing.open_questions == 0 => continue,
+                Event::Answered { .. } => standing.open_questions - 1,
+                _ => standing.open_questions,
+            };
+            let seen = Standing { open_questions: open, ..standing.clone() };
+            let Ok(decision) = transition(&seen, &event, now) else { continue };
+            let waited = standing.state == TaskState::Waiting;
+            let waits = decision.state == TaskState::Waiting;
+            prop_assert!(!waits || open > 0, "it waits for nothing after {event:?}");
+            if waited {
+                match event {
+                    Event::Answered { .. } if open == 0 => {
+                        prop_assert_eq!(&decision.state, &TaskState::Queued);
+                        prop_assert!(decision.effects.contains(&Effect::Schedule), "nobody is told to look");
+                    }
+                    Event::Answered { .. } => prop_assert!(waits, "one answer of several"),
+                    Event::CancelRequested => {
+                        let because = CancelReason::Requested;
+                        prop_assert_eq!(&decision.state, &TaskState::Cancelled { because });
+                    }
+                    ref other => prop_assert!(false, "{other:?} moved a task that waits"),
+                }
+            }
+            if matches!(event, Event::Asked { .. }) || (!waited && matches!(event, Event::Answered { .. })) {
+                prop_assert_eq!(&decision.state, &standing.state, "the agent works on");
+            }
+            if matches!(event, Event::Ended { outcome: Outcome::Asked, .. }) {
+                prop_assert_eq!(decision.tally, standing.tally, "to ask costs no try");
+            }
+            standing = Standing { state: decision.state, tally: decision.tally, ..seen };
+        }
+    }
+
     #[test]
     fn every_terminal_state_is_final(event in event(), failure in failure()) {
         let now = Timestamp::from_millis(i64::MAX);
@@ -242,6 +288,43 @@ fn a_task_handed_over_waits_for_the_next_worker_at_no_cost() {
     }
     let Tally { agent_failures, infrastructure_failures, usage_limits, .. } = standing.tally;
     assert_eq!((agent_failures, infrastructure_failures, usage_limits), (0, 0, 0));
+}
+
+#[test]
+fn an_agent_that_asked_waits_for_the_last_answer_and_goes_on_at_no_cost() {
+    let now = Timestamp::from_millis(0);
+    let answered = Event::Answered { question: question() };
+    let mut standing = Standing { open_questions: 2, ..fresh(1) };
+    standing = run_into(&standing, 0, Outcome::Asked, now);
+    assert_eq!(standing.state, TaskState::Waiting);
+    standing = follow(&Standing { open_questions: 1, ..standing }, &answered, now);
+    assert_eq!(standing.state, TaskState::Waiting);
+    standing = follow(&Standing { open_questions: 0, ..standing }, &answered, now);
+    assert_eq!(standing.state, TaskState::Queued);
+    // Answered before it had ended its turn: there is nothing to wait for.
+    standing = run_into(&standing, 1, Outcome::Asked, now);
+    assert_eq!(standing.state, TaskState::Queued);
+    assert_eq!((standing.tally.agent_failures, standing.tally.infrastructure_failures), (0, 0));
+}
+
+#[test]
+fn a_failure_after_asking_is_a_failure_and_a_wish_to_cancel_outweighs_a_question() {
+    let now = Timestamp::from_millis(0);
+    let asked = Standing { open_questions: 1, ..fresh(2) };
+    let failure = Failure { reason: FailureReason::AgentError, message: "it broke".into() };
+    let failed = run_into(&asked, 0, Outcome::Failed { failure }, now);
+    assert!(matches!(failed.state, TaskState::Parked { .. }), "{:?}", failed.state);
+
+    let id = attempt(1);
+    let started = [
+        Event::Offered { attempt: id, worker: worker() },
+        Event::Accepted { attempt: id },
+        Event::Started { attempt: id },
+        Event::CancelRequested,
+        Event::Ended { attempt: id, outcome: Outcome::Asked },
+    ];
+    let ended = started.iter().fold(asked, |standing, event| follow(&standing, event, now));
+    assert_eq!(ended.state, TaskState::Cancelled { because: CancelReason::Requested });
 }
 
 #[test]
