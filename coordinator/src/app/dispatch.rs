@@ -56,12 +56,14 @@ impl App {
         let now = self.clock.now();
         let lapses = now.after(self.terms.offer);
         let claimed = self.store.claim(claim, now).await?;
+        if !claimed.is_empty() {
+            self.due.set(lapses);
+        }
         let mut sent = 0;
         // Side by side: what one of them may have to wait for, the others do not wait for after it.
         let equipped = join_all(claimed.iter().map(|offer| self.equip(offer))).await;
         for (offer, equipment) in claimed.into_iter().zip(equipped) {
             let (task, attempt, worker) = (offer.task, offer.attempt, opening.seat.worker);
-            self.due.set(lapses);
             let equipment = match equipment {
                 Ok(equipment) => equipment,
                 Err(error) => {

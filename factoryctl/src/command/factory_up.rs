@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use factory_coordinator::Config;
-use factory_coordinator::config::Options;
+use factory_coordinator::config::{MemoryOptions, Options};
 use factory_domain::Labels;
 use factory_proto::client::ClientConfig;
 use factory_proto::client::follow::{self, Update};
@@ -49,6 +49,12 @@ pub fn configure(global: &Global, listen: String, insecure: bool) -> Result<Conf
         insecure,
         root: std::env::var_os("AGENT_FACTORY_DIRPATH").map(PathBuf::from),
         token_file: global.token_file.clone(),
+        memory: MemoryOptions {
+            embeddings_url: std::env::var("FACTORY_EMBEDDINGS_URL").ok(),
+            embeddings_model: std::env::var("FACTORY_EMBEDDINGS_MODEL").ok(),
+            embeddings_key_file: std::env::var_os("FACTORY_EMBEDDINGS_KEY_FILE").map(PathBuf::from),
+            embeddings_key_env: None,
+        },
         ..Options::default()
     };
     let home = std::env::var_os("HOME").map(PathBuf::from);

@@ -16,7 +16,7 @@ const HALF_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const PREFERENCE: f64 = 0.2;
 /// Hits by words below this share of the best one's score have a common word or two by chance.
 const BY_CHANCE: f64 = 0.2;
-/// There is always a nearest: it is near enough from this cosine on, and others from this share of it.
+/// There is always a nearest: it is near from this cosine on, and the others from this share of its own.
 const NEAR: f64 = 0.2;
 const AS_NEAR: f64 = 0.8;
 
@@ -65,21 +65,24 @@ pub fn fuse(rankings: &[Vec<u64>]) -> Vec<(u64, f64)> {
     fused
 }
 
+/// From which cosine on something is near, where the nearest has `best`.
+pub fn near(best: f64) -> f64 {
+    (best * AS_NEAR).max(NEAR)
+}
+
 /// The order in which a task is told what was found: `by_words` as the index ranked it, `nearest`
 /// as the vectors did (empty without them), which may hold others.
 pub fn for_task(by_words: &[Found<'_>], nearest: &[Found<'_>], leaning: &Leaning) -> Vec<u64> {
     let best = by_words.first().map_or(0.0, |found| found.score);
     let by_words: Vec<_> = by_words.iter().filter(|found| found.score >= best * BY_CHANCE).collect();
-    let near = nearest.first().map_or(NEAR, |found| (found.score * AS_NEAR).max(NEAR));
-    let nearest: Vec<_> = nearest.iter().filter(|found| found.score >= near).collect();
     let relevance = if nearest.is_empty() {
         by_words.iter().map(|found| (found.number, found.score)).collect()
     } else {
         let numbers = |found: &[&Found<'_>]| found.iter().map(|found| found.number).collect();
-        fuse(&[numbers(&by_words), numbers(&nearest)])
+        fuse(&[numbers(&by_words), numbers(&nearest.iter().collect::<Vec<_>>())])
     };
     let all: HashMap<u64, &Found<'_>> =
-        nearest.iter().chain(&by_words).map(|found| (found.number, *found)).collect();
+        nearest.iter().chain(by_words).map(|found| (found.number, found)).collect();
     let raise = |number: &u64| all.get(number).map_or(1.0, |found| 1.0 + PREFERENCE * leaning.weight(found));
     let mut told: Vec<(u64, f64)> =
         relevance.into_iter().map(|(number, score)| (number, score * raise(&number))).collect();
@@ -120,10 +123,10 @@ mod tests {
 
     #[test]
     fn what_is_near_is_told_without_a_word_in_common_and_what_is_not_is_left_out() {
-        let near = [found(7, 0.9), found(8, 0.5), found(9, 0.1)];
-        assert_eq!(for_task(&[], &near, &Leaning::default()), [7]);
-        assert_eq!(for_task(&[], &[found(9, 0.1)], &Leaning::default()), [0_u64; 0]);
-        assert_eq!(for_task(&[found(1, 3.0), found(7, 2.0)], &near, &Leaning::default()), [7, 1]);
+        assert!(0.8 >= near(0.9) && 0.7 < near(0.9) && 0.1 < near(0.1));
+        assert_eq!(for_task(&[], &[found(7, 0.9)], &Leaning::default()), [7]);
+        let by_words = [found(1, 3.0), found(7, 2.0)];
+        assert_eq!(for_task(&by_words, &[found(7, 0.9)], &Leaning::default()), [7, 1]);
     }
 
     proptest! {

@@ -41,7 +41,7 @@ impl App {
             MemoryFilter { within: Within::For(scope), limit: CANDIDATES, ..MemoryFilter::default() };
         let about = about(spec);
         let by_words = self.store.search_memories(query_terms(&about), filter.clone()).await?;
-        let nearest = self.nearest(&about, filter, PATIENCE).await?;
+        let nearest = self.nearest(&about, filter, PATIENCE).await?.unwrap_or_default();
         if by_words.is_empty() && nearest.is_empty() {
             return Ok(None);
         }

@@ -81,11 +81,10 @@ impl App {
         let filter = MemoryFilter { within, kinds, tags, limit: CANDIDATES, ..MemoryFilter::default() };
         let query = &query[..query.floor_char_boundary(MAX_QUERY)];
         let mut by_words = self.store.search_memories(query_terms(query), filter.clone()).await?;
-        let nearest = self.nearest(query, filter, PATIENCE).await?;
-        if nearest.is_empty() {
+        let Some(nearest) = self.nearest(query, filter, PATIENCE).await? else {
             by_words.truncate(limit);
             return Ok(Ranked { hits: by_words, ranking: "bm25" });
-        }
+        };
         let mut hits = joined(by_words, nearest);
         hits.truncate(limit);
         Ok(Ranked { hits, ranking: "hybrid" })
