@@ -6,6 +6,7 @@
 //! cut down to the fewest steps that still do. `PROPTEST_CASES` sets how many are tried.
 
 mod protocol;
+mod questions;
 mod rows;
 mod rules;
 mod steps;

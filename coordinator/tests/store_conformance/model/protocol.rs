@@ -30,6 +30,8 @@ pub struct Model {
     pub feed: Vec<Fact>,
     /// Each message's key, by its place on the board.
     pub board: Vec<Option<u8>>,
+    /// In the order in which they were asked.
+    pub questions: Vec<Asked>,
     /// To the last step.
     pub answer: Answer,
 }
@@ -40,8 +42,25 @@ pub struct Task {
     pub stands: Stands,
     pub tally: Tally,
     pub ended_at: Option<Timestamp>,
-    /// Numbers of the messages that its agent is to be told of, and has not been.
-    pub untold: Vec<u64>,
+    /// What its agent is to be told, and has not been.
+    pub untold: Vec<Untold>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untold {
+    /// By its number.
+    Message(u64),
+    /// To a question, by its place.
+    Answer(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    pub task: usize,
+    pub attempt: usize,
+    pub key: u8,
+    pub deadline: Option<Timestamp>,
+    pub open: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +78,8 @@ pub enum Stands {
         until: Timestamp,
         after: FailureReason,
     },
+    /// For answers.
+    Waiting,
     Succeeded,
     Failed(FailureReason),
     Cancelled(Why),
@@ -132,6 +153,8 @@ pub enum Answer {
     Due(usize),
     /// The message's number.
     Said(u64),
+    /// The question's place.
+    Asked(usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +170,8 @@ pub enum Refused {
     Superseded,
     OutOfPlace,
     Cancelling,
+    /// A question that is not open any more.
+    Settled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +196,7 @@ impl Model {
             workers: [Worker::default(); FLEET.len()],
             feed: Vec::new(),
             board: Vec::new(),
+            questions: Vec::new(),
             answer: Answer::Done,
         }
     }
@@ -199,6 +225,8 @@ impl Model {
             Step::Restart => self.restart(),
             Step::Drain { worker } => self.set_drain(*worker, true),
             Step::Resume { worker } => self.set_drain(*worker, false),
+            Step::Ask { worker, named, key, within } => self.ask(*worker, *named, *key, *within),
+            Step::Answer { question, .. } => self.answer_question(*question),
             Step::Say { to, key } => self.say(*to, *key),
             Step::Told { task } => {
                 self.tasks[*task].untold.clear();
@@ -228,6 +256,9 @@ impl Model {
         let over = matches!(stands, Stands::Succeeded | Stands::Failed(_) | Stands::Cancelled(_));
         self.tasks[task].stands = stands;
         self.tasks[task].ended_at = over.then_some(self.now);
+        if over {
+            self.withdraw_questions(task);
+        }
     }
 
     pub fn moved(&mut self, named: Named, kind: &'static str) -> Answer {
@@ -249,6 +280,7 @@ impl Model {
             Stands::Given { attempt, .. } if self.attempts[attempt].started_at.is_some() => "running",
             Stands::Given { .. } => "leased",
             Stands::Parked { .. } => "parked",
+            Stands::Waiting => "waiting",
             Stands::Succeeded => "succeeded",
             Stands::Failed(_) => "failed",
             Stands::Cancelled(_) => "cancelled",
@@ -272,6 +304,7 @@ impl Model {
             Stands::Parked { until, .. } => Some(until),
             _ => None,
         };
-        self.tasks.iter().filter_map(due).min()
+        let asked = self.deadlines().map(|(deadline, _)| deadline);
+        self.tasks.iter().filter_map(due).chain(asked).min()
     }
 }

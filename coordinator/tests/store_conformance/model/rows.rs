@@ -6,11 +6,11 @@ use factory_coordinator::store::FeedEvent;
 use factory_domain::{AttemptState, CancelReason, Contact, FailureReason, ParkReason, TaskState};
 
 use super::Reopen;
-use super::protocol::{FLEET, Fact, Model, Stands, Why};
+use super::protocol::{FLEET, Fact, Model, Stands, Untold, Why};
 use super::store::{UnderTest, attempt_id, attempt_number, session_id, worker_id};
 
 /// What the feed tells of.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 15] = [
     "submitted",
     "offered",
     "accepted",
@@ -24,6 +24,8 @@ const KINDS: [&str; 13] = [
     "woken",
     "unblocked",
     "dependency_failed",
+    "asked",
+    "answered",
 ];
 
 impl<S: Reopen> UnderTest<S> {
@@ -93,6 +95,7 @@ impl<S: Reopen> UnderTest<S> {
         assert_eq!(entry.state.name(), model.state(task), "state of task {task}");
         assert_eq!(self.stands(&entry.state), wanted.stands, "task {task}");
         assert_eq!((entry.tally, entry.ended_at), (wanted.tally, wanted.ended_at), "task {task}");
+        assert_eq!(entry.open_questions as usize, model.open_questions(task), "questions of task {task}");
 
         let after: Vec<_> = entry.after.iter().map(|one| (self.task(one.id), one.settled)).collect();
         let needed = wanted.wish.after.iter().map(|&needed| (needed, model.settled(needed)));
@@ -138,8 +141,7 @@ impl<S: Reopen> UnderTest<S> {
                 assert_eq!(is_limit, why.failure().reason == FailureReason::UsageLimit);
                 Stands::Parked { until: *until, after: why.failure().reason }
             }
-            // No step of the model's makes a task wait for an answer.
-            TaskState::Waiting => panic!("a task is {}", state.name()),
+            TaskState::Waiting => Stands::Waiting,
             TaskState::Succeeded { .. } => Stands::Succeeded,
             TaskState::Failed { failure, .. } => Stands::Failed(failure.reason),
             TaskState::Cancelled { because } => Stands::Cancelled(match because {
@@ -155,12 +157,12 @@ impl<S: Reopen> UnderTest<S> {
         let inbox = self.store().notices(self.tasks[task], 0).await.expect("read").notices;
         let untold = &model.tasks[task].untold;
         assert_eq!(inbox.len(), untold.len(), "what task {task} is to be told");
-        for (notice, number) in inbox.iter().zip(untold) {
-            assert!(
-                notice.text.starts_with(&format!("Message {number} ")),
-                "{} is not {number}",
-                notice.text
-            );
+        for (notice, wanted) in inbox.iter().zip(untold) {
+            let begins = match wanted {
+                Untold::Message(number) => format!("Message {number} "),
+                Untold::Answer(question) => format!("Your question {} ", question + 1),
+            };
+            assert!(notice.text.starts_with(&begins), "{} is not {wanted:?}", notice.text);
         }
     }
 

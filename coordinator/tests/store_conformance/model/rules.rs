@@ -7,7 +7,7 @@ use factory_domain::{AttemptState, Conversation, DependencyPolicy, FailureReason
 
 use super::protocol::{
     Answer, Attempt, BACKOFF, FLEET, Heard, LEASE, LOST_AFTER, MAX_INFRASTRUCTURE_FAILURES, Model, OFFER,
-    Offer, Refused, Stands, Task, Why,
+    Offer, Refused, Stands, Task, Untold, Why,
 };
 use super::steps::{End, Named, Wish};
 
@@ -208,6 +208,7 @@ impl Model {
             End::Succeeded => AttemptState::Succeeded,
             End::Failed(_) | End::Limited { .. } => AttemptState::Failed,
             End::Cancelled | End::HandedOver => AttemptState::Cancelled,
+            End::Asked => AttemptState::Asked,
         };
         self.end_attempt(named.attempt, ended);
         match end {
@@ -218,6 +219,9 @@ impl Model {
             // Nobody had asked for its end: the worker's fault.
             End::Cancelled => self.fail(named, FailureReason::WorkerError),
             End::HandedOver => self.stand(task, Stands::Queued),
+            // Answered before it had ended its turn: there is nothing to wait for.
+            End::Asked if self.open_questions(task) == 0 => self.stand(task, Stands::Queued),
+            End::Asked => self.stand(task, Stands::Waiting),
             End::Limited { resets_in } => self.wait_out_limit(named, resets_in),
         }
         self.moved(named, "ended");
@@ -258,7 +262,7 @@ impl Model {
 
     pub fn cancel(&mut self, task: usize) -> Answer {
         match self.tasks[task].stands {
-            Stands::Blocked | Stands::Queued | Stands::Parked { .. } => {
+            Stands::Blocked | Stands::Queued | Stands::Parked { .. } | Stands::Waiting => {
                 self.stand(task, Stands::Cancelled(Why::Requested))
             }
             Stands::Given { attempt, unwanted: false } => {
@@ -271,7 +275,8 @@ impl Model {
         Answer::Moved(self.state(task))
     }
 
-    /// What time alone brings: an offer lapses, a lease runs out and later is lost, a pause ends.
+    /// What time alone brings: an offer lapses, a lease runs out and later is lost, a pause ends; and then
+    /// questions that nobody answered.
     pub fn apply_due(&mut self) -> Answer {
         let facts = self.feed.len();
         for task in 0..self.tasks.len() {
@@ -286,7 +291,8 @@ impl Model {
                 _ => {}
             }
         }
-        Answer::Due(self.feed.len() - facts)
+        let tasks = self.feed.len() - facts;
+        Answer::Due(tasks + self.expire_questions())
     }
 
     fn expire(&mut self, named: Named) {
@@ -372,7 +378,7 @@ impl Model {
                 }
             };
             if is_told && task.ended_at.is_none() {
-                task.untold.push(number);
+                task.untold.push(Untold::Message(number));
             }
         }
         Answer::Said(number)

@@ -59,6 +59,19 @@ pub enum Step {
     Resume {
         worker: usize,
     },
+    /// The agent of an attempt asks a person.
+    Ask {
+        worker: usize,
+        named: Named,
+        key: u8,
+        /// After so long nobody is waited for.
+        within: Option<Duration>,
+    },
+    /// Somebody answers a question of this task's.
+    Answer {
+        task: usize,
+        question: usize,
+    },
     /// Somebody says something on the board, to one task or to all.
     Say {
         to: Option<usize>,
@@ -104,6 +117,7 @@ pub enum End {
     Limited { resets_in: Duration },
     Cancelled,
     HandedOver,
+    Asked,
 }
 
 /// A line each, so that a history that fails can be read.
@@ -131,6 +145,10 @@ impl fmt::Debug for Step {
             Self::Restart => write!(f, "the coordinator restarts"),
             Self::Drain { worker } => write!(f, "drain worker {worker}"),
             Self::Resume { worker } => write!(f, "resume worker {worker}"),
+            Self::Ask { worker, named, key, within } => {
+                write!(f, "worker {worker} asks for {named:?} (key {key}, within {within:?})")
+            }
+            Self::Answer { task, question } => write!(f, "answer question {question} of task {task}"),
             Self::Say { to, key } => write!(f, "say something to {to:?} (key {key:?})"),
             Self::Told { task } => write!(f, "the agent of task {task} has been told"),
         }
@@ -185,9 +203,16 @@ pub fn next(model: &Model) -> BoxedStrategy<Step> {
         steps.push((8, named(model, AttemptState::Offered).prop_map(Step::Accept).boxed()));
         steps.push((6, named(model, AttemptState::Accepted).prop_map(Step::Started).boxed()));
         steps.push((8, report(model).boxed()));
+        steps.push((4, ask(model).boxed()));
         let heartbeat = (worker, stale, held(model));
         let heartbeat = heartbeat.prop_map(|(worker, stale, held)| Step::Heartbeat { worker, stale, held });
         steps.push((6, heartbeat.boxed()));
+    }
+    if !model.questions.is_empty() {
+        let tasks: Vec<usize> = model.questions.iter().map(|asked| asked.task).collect();
+        let answer =
+            (0..tasks.len()).prop_map(move |question| Step::Answer { task: tasks[question], question });
+        steps.push((4, answer.boxed()));
     }
     Union::new_weighted(steps).boxed()
 }
@@ -203,7 +228,8 @@ pub fn is_possible(model: &Model, step: &Step) -> bool {
         Step::Claim { except, .. } => except.is_none_or(|task| task < model.tasks.len()),
         Step::Accept(named) | Step::Decline(named) | Step::Started(named) => known(named),
         Step::Heartbeat { held, .. } => held.iter().all(|(named, _)| known(named)),
-        Step::Report { named, .. } => known(named),
+        Step::Report { named, .. } | Step::Ask { named, .. } => known(named),
+        Step::Answer { task, question } => model.questions.get(*question).is_some_and(|it| it.task == *task),
         Step::Cancel { task } | Step::Told { task } => *task < model.tasks.len(),
         Step::Say { to, .. } => to.is_none_or(|task| task < model.tasks.len()),
         _ => true,
@@ -273,10 +299,25 @@ fn report(model: &Model) -> impl Strategy<Value = Step> + use<> {
         2 => (0u64..20).prop_map(|seconds| End::Limited { resets_in: Duration::from_secs(seconds) }),
         1 => Just(End::Cancelled),
         2 => Just(End::HandedOver),
+        4 => Just(End::Asked),
     ];
     let holders: Vec<usize> = model.attempts.iter().map(|attempt| attempt.worker).collect();
     let other = option::weighted(0.1, 0..FLEET.len());
     (named(model, AttemptState::Running), other, 0u8..2, end).prop_map(move |(named, other, digest, end)| {
         Step::Report { worker: other.unwrap_or(holders[named.attempt]), named, digest, end }
     })
+}
+
+fn ask(model: &Model) -> impl Strategy<Value = Step> + use<> {
+    let holders: Vec<usize> = model.attempts.iter().map(|attempt| attempt.worker).collect();
+    let other = option::weighted(0.1, 0..FLEET.len());
+    let within = option::weighted(0.4, select(vec![Duration::from_secs(5), LEASE]));
+    (named(model, AttemptState::Running), other, 0u8..3, within).prop_map(
+        move |(named, other, key, within)| Step::Ask {
+            worker: other.unwrap_or(holders[named.attempt]),
+            named,
+            key,
+            within,
+        },
+    )
 }

@@ -25,11 +25,13 @@ pub struct UnderTest<S> {
     root: TempDir,
     /// `None` only while it is opened again.
     store: Option<S>,
-    now: Timestamp,
+    pub now: Timestamp,
     pub tasks: Vec<TaskId>,
     /// Ids given out for tasks; not all of them came to be.
     minted: usize,
     attempts: usize,
+    /// That were asked.
+    pub questions: usize,
     sessions: [u64; FLEET.len()],
     /// The feed as read so far, a step at a time.
     pub feed: Vec<FeedEvent>,
@@ -78,6 +80,7 @@ impl<S: Reopen> UnderTest<S> {
             tasks,
             minted: 0,
             attempts: 0,
+            questions: 0,
             sessions: [0; FLEET.len()],
             feed,
         }
@@ -129,6 +132,8 @@ impl<S: Reopen> UnderTest<S> {
                 let resumed = self.store().resume_worker(worker_id(*worker));
                 Answer::Found(self.runtime.block_on(resumed).expect("written"))
             }
+            Step::Ask { worker, named, key, within } => self.ask(*worker, *named, *key, *within),
+            Step::Answer { task, question } => self.answer_question(*task, *question),
             Step::Say { to, key } => self.say(*to, *key),
             Step::Told { task } => self.told(self.tasks[*task]),
         }
@@ -254,6 +259,7 @@ impl<S: Reopen> UnderTest<S> {
             },
             End::Cancelled => Outcome::Cancelled,
             End::HandedOver => Outcome::HandedOver,
+            End::Asked => Outcome::Asked,
         }
     }
 
