@@ -23,7 +23,7 @@ use factory_coordinator::store::{
     HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry, MemoryFilter,
     MemoryStore, NewAnswer, NewMemory, NewQuestion, NewTask, Pruned, QuestionEntry, QuestionFilter,
     QuestionStore, Renewal, Reported, ReportedAttempt, ResolveError, Rules, SavedMemory, Store, StoreError,
-    SubmitError, Submitted, TakenCheckpoint, TaskEntry, WorkerEntry, WorkerRow,
+    SubmitError, Submitted, TakenCheckpoint, TaskEntry, UpstreamStore, WorkerEntry, WorkerRow,
 };
 use factory_coordinator::store::{FileLock, LockStore, Locking, QueuedTask, Wait, WantedFiles};
 use factory_domain::family::Bounds;
@@ -130,6 +130,11 @@ ask_outside! {
     submit_child(child: NewTask, bounds: Bounds, now: Timestamp) -> Result<Submitted, SubmitError>;
     cancel(task: TaskId, with_children: bool, now: Timestamp) -> Result<CancelledFamily, CancelError>;
     note_progress(task: TaskId, attempt: AttemptId, progress: Progress) -> Result<bool, StoreError>;
+}
+
+ask_outside! {
+    UpstreamStore:
+    needed_by(tasks: Vec<TaskId>) -> Result<Vec<TaskEntry>, StoreError>;
 }
 
 ask_outside! {

@@ -25,6 +25,14 @@ impl App {
         let mut notices = self.store.notices(claimed.task, 0).await?;
         // Not of the inbox: they go with this offer alone, and their place is after what is meant for it.
         notices.notices.extend(self.recall(claimed).await);
-        Ok(Equipment { notices, upstreams: Vec::new() })
+        if !claimed.waited && claimed.goes_on_from.is_none() {
+            return Ok(Equipment { notices, upstreams: Vec::new() });
+        }
+        let foundations = self.foundations(claimed).await?;
+        // An agent that goes on has been told.
+        if claimed.continues.is_none() || claimed.attempt_number == 1 {
+            notices.notices.splice(0..0, foundations.notices());
+        }
+        Ok(Equipment { notices, upstreams: foundations.upstreams(claimed.goes_on_from) })
     }
 }

@@ -39,6 +39,7 @@ mod retry;
 mod session;
 mod standing;
 mod submit;
+mod upstreams;
 mod watch;
 mod workers;
 mod workflow;

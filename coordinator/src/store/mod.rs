@@ -17,6 +17,7 @@ mod memory;
 mod question;
 mod request;
 pub mod sqlite;
+mod upstream;
 pub mod workflow;
 
 use async_trait::async_trait;
@@ -46,6 +47,7 @@ pub use request::{
     Applied, Claim, Claimed, Held, Holding, NewTask, Renewal, Reported, ReportedAttempt, Submitted,
     TakenCheckpoint,
 };
+pub use upstream::UpstreamStore;
 pub use workflow::{StepEntry, StepWas, WorkflowEntry, WorkflowStore};
 
 /// What the store is told once, when it opens: the durations of leases, the bounds of retries and of what runs.
@@ -80,6 +82,7 @@ pub trait Store:
     + LockStore
     + MemoryStore
     + QuestionStore
+    + UpstreamStore
     + WorkflowStore
     + FamilyStore
     + Send

@@ -69,6 +69,10 @@ pub struct Claimed {
     pub traceparent: String,
     /// The attempt that this one goes on from; kept with it.
     pub continues: Option<Continuation>,
+    /// The task whose work it goes on with.
+    pub goes_on_from: Option<TaskId>,
+    /// It was blocked by others.
+    pub waited: bool,
 }
 
 #[derive(Debug, Clone)]

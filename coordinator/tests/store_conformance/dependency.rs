@@ -180,3 +180,25 @@ pub async fn two_that_end_together_settle_what_waits_for_both(store: &dyn Store)
     assert_eq!(followed, [(then, "queued")]);
     assert_eq!(story(store, then).await, ["submitted", "unblocked"]);
 }
+
+pub async fn what_tasks_start_from_is_read_in_the_order_asked_for(store: &dyn Store) {
+    let (a, b, c) =
+        (submit(store, draft("a")).await, submit(store, draft("b")).await, submit(store, draft("c")).await);
+    let one = submit_after(store, &[c, a], DependencyPolicy::Cancel).await;
+    let links = Links { after: vec![a], goes_on_from: Some(b), ..Links::default() };
+    let two = store.submit(vec![NewTask { links, ..new_task(draft("two")) }], at(0)).await.expect("accepted");
+    let needed = store.needed_by(vec![one, two[0].id, a]).await.expect("read");
+    assert_eq!(needed.iter().map(|needed| needed.id).collect::<Vec<_>>(), [c, a, b, a]);
+
+    let worker = Worker::register(store, &[]).await;
+    let plain = worker.run_one(store, at(1)).await;
+    assert_eq!((plain.task, plain.waited, plain.goes_on_from), (a, false, None));
+    for task in [b, c] {
+        end(store, &worker, task, Outcome::Succeeded).await;
+    }
+    assert_eq!(state(store, two[0].id).await, "blocked");
+    store.report(worker.reports(&plain, Outcome::Succeeded), at(2)).await.expect("heard");
+    let (first, second) = (worker.run_one(store, at(3)).await, worker.run_one(store, at(3)).await);
+    assert_eq!((first.task, first.waited, first.goes_on_from), (one, true, None));
+    assert_eq!((second.task, second.waited, second.goes_on_from), (two[0].id, true, Some(b)));
+}

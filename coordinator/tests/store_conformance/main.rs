@@ -115,7 +115,8 @@ holds_over_sqlite! {
         a_blocked_task_is_cancelled_and_what_waits_for_it,
         a_task_tried_again_keeps_its_dependents_waiting,
         a_task_that_was_there_before_is_waited_for_by_its_new_id,
-        two_that_end_together_settle_what_waits_for_both;
+        two_that_end_together_settle_what_waits_for_both,
+        what_tasks_start_from_is_read_in_the_order_asked_for;
     question:
         a_question_is_asked_once_and_told_in_the_feed,
         only_the_live_attempt_asks,

@@ -136,6 +136,8 @@ struct ClaimedRow {
     traceparent: String,
     attempt_id: Vec<u8>,
     attempts: u32,
+    goes_on_from: Option<Vec<u8>>,
+    waited: bool,
 }
 
 async fn read(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<Vec<Claimed>, StoreError> {
@@ -154,6 +156,8 @@ async fn read(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<Vec<Claimed>, StoreEr
                     .map_or_else(|| Ok(Brief::default()), |json| rows::from_json(&json, "brief"))?,
                 traceparent: row.traceparent,
                 continues: None,
+                goes_on_from: row.goes_on_from.as_deref().map(rows::task_id).transpose()?,
+                waited: row.waited,
             })
         })
         .collect()

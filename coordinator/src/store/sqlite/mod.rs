@@ -33,6 +33,7 @@ mod rows;
 mod search;
 mod statements;
 mod submit;
+mod upstreams;
 mod vectors;
 mod workflows;
 mod writer;
@@ -59,7 +60,7 @@ use super::{
     ListFilter, LogStanding, MemoryEntry, MemoryFilter, MemoryStore, NewAnswer, NewMemory, NewQuestion,
     NewTask, Pruned, QuestionEntry, QuestionFilter, QuestionStore, Renewal, Reported, ReportedAttempt,
     ResolveError, Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry,
-    WorkerEntry, WorkerRow,
+    UpstreamStore, WorkerEntry, WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -165,6 +166,13 @@ impl MemoryStore for SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(memory::SaveSummaries { summaries, up_to, now }).await
+    }
+}
+
+#[async_trait]
+impl UpstreamStore for SqliteStore {
+    async fn needed_by(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskEntry>, StoreError> {
+        upstreams::needed_by(&self.readers, &tasks).await
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) mod dependencies;
 pub(super) mod family;
 pub(super) mod memory;
 pub(super) mod questions;
+pub(super) mod upstreams;
 pub(super) mod workflows;
 
 /// What [`super::rows::TaskRow`] reads, prompt excepted.
@@ -211,7 +212,8 @@ statements! {
          ORDER BY wanted.key, a.number";
     MAY_CLAIM = "SELECT session_id = ?2 AND draining_since IS NULL FROM workers WHERE id = ?1";
     CLAIMED =
-        "SELECT t.id, t.number, t.spec, p.prompt, p.brief, t.traceparent, t.attempt_id, t.attempts
+        "SELECT t.id, t.number, t.spec, p.prompt, p.brief, t.traceparent, t.attempt_id, t.attempts, t.goes_on_from,
+                EXISTS (SELECT 1 FROM dependencies d WHERE d.task_id = t.id) AS waited
          FROM json_each(?1) AS wanted
          CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
          JOIN prompts p ON p.task_number = t.number
@@ -396,6 +398,7 @@ mod tests {
             family::ALL,
             memory::ALL,
             questions::ALL,
+            upstreams::ALL,
             workflows::ALL,
         ]
         .concat()
