@@ -1,6 +1,7 @@
 //! What is killed loses nothing and runs nothing twice.
 
 mod coordinator;
+mod dag;
 mod network;
 mod restart;
 mod seeded;

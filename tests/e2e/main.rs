@@ -3,6 +3,7 @@
 mod alone;
 mod bad_input;
 mod claude;
+mod dag;
 mod drain;
 mod endings;
 mod fleet;

@@ -33,6 +33,6 @@ impl App {
         if claimed.continues.is_none() || claimed.attempt_number == 1 {
             notices.notices.splice(0..0, foundations.notices());
         }
-        Ok(Equipment { notices, upstreams: foundations.upstreams(claimed.goes_on_from) })
+        Ok(Equipment { notices, upstreams: foundations.upstreams() })
     }
 }

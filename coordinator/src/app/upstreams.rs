@@ -18,7 +18,11 @@ impl App {
     /// those behind them: what two tasks did reaches the third also through one that only looked.
     pub(super) async fn foundations(&self, claimed: &Claimed) -> Result<Foundations, Error> {
         let mut seen = HashSet::from([claimed.task]);
-        let mut found = Foundations { repo: claimed.spec.repo.clone(), ..Foundations::default() };
+        let mut found = Foundations {
+            repo: claimed.spec.repo.clone(),
+            goes_on_from: claimed.goes_on_from,
+            ..Foundations::default()
+        };
         let mut looked_at = vec![claimed.task];
         while !looked_at.is_empty() {
             let needed = self.store.needed_by(std::mem::take(&mut looked_at)).await?;
@@ -39,15 +43,16 @@ impl App {
 pub(super) struct Foundations {
     /// The task's own repository.
     repo: Option<RepoSource>,
+    goes_on_from: Option<TaskId>,
     direct: Vec<TaskEntry>,
     behind: Vec<TaskEntry>,
 }
 
 impl Foundations {
     /// In the order in which their branches are merged.
-    pub fn upstreams(&self, goes_on_from: Option<TaskId>) -> Vec<Upstream> {
+    pub fn upstreams(&self) -> Vec<Upstream> {
         let all = self.direct.iter().chain(&self.behind);
-        let counted = all.filter(|task| is_done(task) || goes_on_from == Some(task.id));
+        let counted = all.filter(|task| is_done(task) || self.goes_on_from == Some(task.id));
         counted.filter_map(|task| self.work_of(task)).collect()
     }
 
@@ -104,7 +109,16 @@ impl Foundations {
 
     fn whereabouts(&self, task: &TaskEntry) -> String {
         if let Some(Upstream { branch, commit, .. }) = self.work_of(task) {
-            return format!("Its work, branch {branch} at commit {commit}, is part of what you start from.");
+            // A workspace gone on with may be from before that.
+            let is_sure = self.goes_on_from.is_none_or(|from| from == task.id);
+            return match is_sure {
+                true => {
+                    format!("Its work, branch {branch} at commit {commit}, is part of what you start from.")
+                }
+                false => {
+                    format!("Its work is branch {branch} at commit {commit}: merge it where you lack it.")
+                }
+            };
         }
         let branch = task.report.as_ref().and_then(|report| report.branch.as_ref());
         match (branch, &task.spec.repo) {

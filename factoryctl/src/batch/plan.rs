@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use factory_domain::PathPattern;
+use factory_domain::{PathPattern, Slug};
 use factory_proto::convert::spec_from_wire;
 use factory_proto::v1;
 
@@ -123,8 +123,8 @@ impl Index {
     fn of(tasks: &[Entry], faults: &mut Vec<String>) -> Self {
         let mut index = HashMap::new();
         for (at, id) in tasks.iter().enumerate().filter_map(|(at, task)| Some((at, task.id.as_ref()?))) {
-            if id.0.is_empty() || id.0.starts_with(EARLIER) {
-                faults.push(format!("{}: `id` is empty or begins with `{EARLIER}`", label(at, Some(id))));
+            if let Err(why) = Slug::parse(&id.0) {
+                faults.push(format!("{}: id: {why}", label(at, Some(id))));
             }
             if let Some(first) = index.insert(id.clone(), at) {
                 faults.push(format!("{}: tasks[{first}] has the same id", label(at, Some(id))));
@@ -201,8 +201,7 @@ impl Planner<'_> {
         let mut entry = entry.or(&self.base);
         let (after, waits_for) = self.dependencies(entry.after.take().unwrap_or_default(), &mut whys);
         let parent = entry.parent.take().map(|name| self.reference(&name)).unwrap_or_default();
-        let goes_on_from = entry.goes_on_from.take();
-        let goes_on_from = goes_on_from.map(|name| name.0.trim_start_matches(EARLIER).to_owned());
+        let goes_on_from = entry.goes_on_from.take().map(|name| self.reference(&name));
         let on_failed = entry.on_failed_dependency.map(v1::DependencyPolicy::from).unwrap_or_default();
         let (id, phase) = (entry.id.clone(), entry.phase.clone());
         let repo = self.repositories.of(&entry, self.directory);
