@@ -94,7 +94,7 @@ async fn commands_run_in_the_order_of_a_batch() {
     let fixture = Fixture::start().await;
     let said = fixture.batch(&example("batch.toml")).await;
     assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
-    let again = fixture.ctl.run(["status".as_ref(), "3".as_ref()] as [&std::ffi::OsStr; 2]).await;
+    let again = fixture.ctl.run(["status", "3"]).await;
     assert!(again.stdout.contains("Say what was found"), "{}", again.stdout);
 }
 

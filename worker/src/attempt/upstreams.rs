@@ -82,8 +82,7 @@ impl Work {
     /// not counted as its own, and a merge it had not settled is still unfinished.
     pub(super) async fn take_over(&self, place: &mut Place) -> Result<(), Failure> {
         let Place::Worktree(worktree) = place else { return Ok(()) };
-        worktree.goes_on_from(&self.assignment.upstreams).await.map_err(worker_error)?;
-        worktree.begin_merge(false).await.map_err(worker_error)
+        worktree.take_over(&self.assignment.upstreams).await.map_err(worker_error)
     }
 
     /// A success that leaves out what the task was to start from is none.

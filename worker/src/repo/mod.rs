@@ -214,7 +214,7 @@ impl Made {
             worktree.git().until(request.token).env(ATTEMPT_MARKER, request.attempt.to_string());
         let checked_out = git_of_attempt.run(checkout).await;
         checked_out.map_err(|error| RepoError::from_git(label, error))?;
-        worktree.begin_merge(true).await.map_err(|error| RepoError::from_git(label, error))?;
+        worktree.begin_merge().await.map_err(|error| RepoError::from_git(label, error))?;
         if let RepoSource::Path(path) = request.source {
             worktree.included = include::copy(git, Path::new(path), &worktree.path, note).await?;
         }

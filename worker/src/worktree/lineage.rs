@@ -8,7 +8,7 @@ use factory_domain::Upstream;
 use serde::{Deserialize, Serialize};
 
 use super::{Worktree, as_factory};
-use crate::git::{Call, GitError};
+use crate::git::{Call, Git, GitError};
 use crate::repo::without_users_settings;
 
 /// Empty where the task starts from its base alone.
@@ -22,9 +22,10 @@ pub struct Lineage {
     pub conflict: Option<Conflict>,
 }
 
-/// The agent is to settle the first of these and merge the others.
+/// The agent is to merge these, the first of them before anything else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Conflict {
+    /// Of the first, whose merge is left unfinished in the worktree; empty: no merge has begun.
     pub files: Vec<String>,
     /// Never empty.
     pub upstreams: Vec<Upstream>,
@@ -37,29 +38,29 @@ impl Conflict {
     /// What its agent is told. Every line begins with a capital letter or a dash: to the scripted agent
     /// it is prose.
     pub fn note(&self) -> String {
-        let mut text = String::new();
-        let mut upstreams = self.upstreams.iter();
-        let Some(first) = upstreams.next() else { return text };
-        let Upstream { branch, number, title, commit, .. } = first;
+        let mut text = "Your task starts from the work of other tasks, which is not all merged.\n".to_owned();
+        let mut upstreams = self.upstreams.iter().peekable();
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "Your task starts from the work of other tasks, and it did not merge by itself. You begin in an \
-             unfinished merge of branch {branch} of task {number} ({title}), commit {commit}.\n\
-             Settle it before anything else: keep what both sides meant, `git add` the files, and commit the \
-             merge. These files are in conflict:"
-        );
-        for file in self.files.iter().take(SHOWN) {
-            let _ = writeln!(text, "- {file}");
+        if let Some(Upstream { branch, number, title, commit, .. }) =
+            upstreams.next_if(|_| !self.files.is_empty())
+        {
+            let _ = writeln!(
+                text,
+                "You begin in an unfinished merge of branch {branch} of task {number} ({title}), commit {commit}. \
+                 Settle it before anything else: keep what both sides meant, `git add` the files, and commit \
+                 the merge. These files are in conflict:"
+            );
+            for file in self.files.iter().take(SHOWN) {
+                let _ = writeln!(text, "- {file}");
+            }
+            if self.files.len() > SHOWN {
+                let _ = writeln!(text, "- And {} more, which `git status` shows", self.files.len() - SHOWN);
+            }
         }
-        if self.files.len() > SHOWN {
-            let _ = writeln!(text, "- And {} more, which `git status` shows", self.files.len() - SHOWN);
-        }
-        let rest: Vec<_> = upstreams.collect();
-        if !rest.is_empty() {
-            let _ = writeln!(text, "After that, merge these as well, in this order:");
-        }
-        for Upstream { branch, number, title, commit, .. } in rest {
+        for (at, Upstream { branch, number, title, commit, .. }) in upstreams.enumerate() {
+            if at == 0 {
+                let _ = writeln!(text, "Before you begin your own work, merge these, in this order:");
+            }
             let _ = writeln!(text, "- `git merge {commit}`: branch {branch} of task {number} ({title})");
         }
         text
@@ -76,32 +77,45 @@ impl Worktree {
         }
     }
 
-    /// Counts the commits of these tasks as theirs, as far as they are here: the work goes on from them.
-    pub(crate) async fn goes_on_from(&mut self, upstreams: &[Upstream]) -> Result<(), GitError> {
-        let repository = self.git_in_repository();
-        for Upstream { commit, .. } in upstreams {
-            if !self.lineage.upstreams.contains(commit) && repository.commit_of(commit).await?.is_some() {
-                self.lineage.upstreams.push(commit.clone());
-            }
-        }
-        Ok(())
+    /// Leaves the merge that the agent is to settle unfinished in the fresh worktree.
+    pub(crate) async fn begin_merge(&self) -> Result<(), GitError> {
+        let Some(conflict) = &self.lineage.conflict else { return Ok(()) };
+        let merge = Call::new(["merge", "--no-ff", "--no-commit", "--no-verify", "--no-gpg-sign", "--quiet"])
+            .args(conflict.upstreams.first().map(|first| &first.commit));
+        as_factory(&without_users_settings(&self.git())).ask(merge).await.map(drop)
     }
 
-    /// Leaves the merge that the agent is to settle unfinished in the worktree. Where the files were put
-    /// in place otherwise, restored or left by an earlier attempt, they stay as they are.
-    pub(crate) async fn begin_merge(&self, fresh: bool) -> Result<(), GitError> {
-        let Some(first) = self.unsettled().await?.into_iter().next() else { return Ok(()) };
-        if fresh {
-            let merge =
-                Call::new(["merge", "--no-ff", "--no-commit", "--no-verify", "--no-gpg-sign", "--quiet"])
-                    .arg(&first.commit);
-            let git = as_factory(&without_users_settings(&self.git()));
-            return git.ask(merge).await.map(drop);
+    /// Puts a worktree in which an earlier attempt has worked on the footing of a task that starts from
+    /// these: their commits are not its own, and what it lacks of them is the agent's to merge. A merge
+    /// that had begun is unfinished again; the files stay as they are.
+    pub async fn take_over(&mut self, upstreams: &[Upstream]) -> Result<(), GitError> {
+        let (tip, repository) = (self.tip().await?, self.git_in_repository());
+        let mut missing = Vec::new();
+        for upstream in upstreams {
+            let commit = &upstream.commit;
+            if commit.is_empty() || repository.commit_of(commit).await?.is_none() {
+                continue;
+            }
+            if !self.lineage.upstreams.contains(commit) {
+                self.lineage.upstreams.push(commit.clone());
+            }
+            if !is_merged(&repository, commit, &tip).await? {
+                missing.push(upstream.clone());
+            }
         }
-        let io = || GitError::io("merge");
-        let message = format!("Merge branch {} of task {}\n", first.branch, first.number);
-        tokio::fs::write(self.merge_head(), format!("{}\n", first.commit)).await.map_err(io())?;
-        tokio::fs::write(self.git_dir.join("MERGE_MSG"), message).await.map_err(io())
+        let begun =
+            self.lineage.conflict.take().filter(|conflict| {
+                !conflict.files.is_empty() && conflict.upstreams.first() == missing.first()
+            });
+        if let (Some(_), Some(first)) = (&begun, missing.first()) {
+            let io = || GitError::io("merge");
+            let message = format!("Merge branch {} of task {}\n", first.branch, first.number);
+            tokio::fs::write(self.merge_head(), format!("{}\n", first.commit)).await.map_err(io())?;
+            tokio::fs::write(self.git_dir.join("MERGE_MSG"), message).await.map_err(io())?;
+        }
+        let files = begun.map(|conflict| conflict.files).unwrap_or_default();
+        self.lineage.conflict = (!missing.is_empty()).then_some(Conflict { files, upstreams: missing });
+        Ok(())
     }
 
     /// Says what the agent has left undone of the merges it was to make, if anything. Changes that would
@@ -131,8 +145,7 @@ impl Worktree {
         let (tip, repository) = (self.tip().await?, self.git_in_repository());
         let mut unsettled = Vec::new();
         for upstream in &conflict.upstreams {
-            let call = Call::new(["merge-base", "--is-ancestor", &upstream.commit, &tip]);
-            if !repository.ask(call).await? {
+            if !is_merged(&repository, &upstream.commit, &tip).await? {
                 unsettled.push(upstream);
             }
         }
@@ -142,4 +155,8 @@ impl Worktree {
     fn merge_head(&self) -> PathBuf {
         self.git_dir.join("MERGE_HEAD")
     }
+}
+
+async fn is_merged(git: &Git, commit: &str, tip: &str) -> Result<bool, GitError> {
+    git.ask(Call::new(["merge-base", "--is-ancestor", commit, tip])).await
 }

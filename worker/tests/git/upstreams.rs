@@ -180,3 +180,37 @@ async fn a_commit_that_is_nowhere_is_said_to_be() {
         assert!(matches!(error, RepoError::UpstreamMissing { .. }), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_merge_left_unsettled_is_the_next_attempts_to_settle() {
+    let fixture = Fixture::new();
+    let one = done(&fixture, 1, "same", "one\n", Deliver::Branch).await;
+    let two = done(&fixture, 2, "same", "two\n", Deliver::Branch).await;
+    let three = done(&fixture, 3, "third", "3\n", Deliver::Branch).await;
+    let incoming = [one, two, three];
+    let upstreams: Vec<_> = incoming.iter().map(|incoming| incoming.upstream.clone()).collect();
+    let mut worktree = start(&fixture, "clash", &incoming, ConflictPolicy::Agent).await.expect("a worktree");
+    worktree.finish(Leftovers::Commit, "clash", &fixture.out()).await.expect("finished");
+    worktree.reopen_leftovers("clash").await.expect("open again");
+    worktree.take_over(&upstreams).await.expect("taken over");
+    let note = worktree.lineage.conflict.as_ref().expect("a conflict").note();
+    assert!(note.contains("\n- same\n") && note.contains(&upstreams[2].commit), "{note}");
+    std::fs::write(worktree.path.join("same"), "one and two\n").expect("written");
+    fixture.git(&worktree.path, &["add", "same"]);
+    fixture.git(&worktree.path, &["commit", "--quiet", "--no-edit"]);
+    let parents = fixture.git(&worktree.path, &["show", "--no-patch", "--format=%P", "HEAD"]);
+    assert_eq!(parents, format!("{} {}", upstreams[0].commit, upstreams[1].commit));
+
+    // Interrupted there: a merge that has not begun is not taken for done.
+    worktree.take_over(&upstreams).await.expect("taken over");
+    let note = worktree.lineage.conflict.as_ref().expect("one is missing").note();
+    assert!(!note.contains("unfinished merge") && note.contains(&upstreams[2].commit), "{note}");
+    assert!(
+        !fixture
+            .try_git(&worktree.path, &["rev-parse", "--verify", "--quiet", "MERGE_HEAD"])
+            .status
+            .success()
+    );
+    fixture.git(&worktree.path, &["merge", "--quiet", "--no-edit", &upstreams[2].commit]);
+    assert_eq!(worktree.left_unmerged(true).await.expect("told"), None);
+}
