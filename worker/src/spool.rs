@@ -125,15 +125,15 @@ impl SpoolDir {
     }
 }
 
-/// Writes a file that only this user can read, whatever was there before.
+/// Writes a file that only this user can read, whatever was there before. Not synced: it is for an agent, which a host
+/// that goes down takes along.
 pub fn write_privately(path: &Path, content: &[u8]) -> io::Result<()> {
     let write = || {
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
         // One that was there keeps its mode otherwise.
         file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(content)?;
-        file.sync_data()
+        file.write_all(content)
     };
     write().map_err(naming(path))
 }

@@ -34,12 +34,10 @@ impl Work {
 
     fn who(&self) -> Who {
         let assignment = &self.assignment;
-        let told = match assignment.spec.agent {
-            // A program reads its task alone: what else there is comes with the first tool it calls.
-            AgentKind::Command => 0,
-            _ => assignment.notices.cursor,
-        };
-        Who { worker: self.host.worker, task: assignment.task, told }
+        // A program reads its task alone: what else there is comes with the first tool it calls.
+        let listens = assignment.spec.agent != AgentKind::Command;
+        let told = if listens { assignment.notices.cursor } else { 0 };
+        Who { worker: self.host.worker, task: assignment.task, told, listens }
     }
 
     /// Keeps the agent informed until it has ended.

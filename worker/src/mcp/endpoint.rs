@@ -96,7 +96,7 @@ impl Endpoint {
         };
         let access = Access::new(self.address, secret.clone(), spool);
         let (spool, link) = (spool.clone(), Arc::clone(&self.link));
-        let seat = Arc::new(Seat::new(attempt, secret, spool, link, who.told, self.ask_wait));
+        let seat = Arc::new(Seat::new(attempt, secret, spool, link, &who, self.ask_wait));
         let service = Service::of(&seat);
         self.seats().insert(seat.id(), Occupied { seat: Arc::clone(&seat), service });
         TakenSeat { seat, access, endpoint: Arc::clone(self) }
@@ -134,6 +134,8 @@ pub struct Who {
     pub task: TaskId,
     /// The cursor of the notices that it begins with.
     pub told: u64,
+    /// Whether it hears of news whatever it does; otherwise only when it calls a tool of the endpoint's.
+    pub listens: bool,
 }
 
 /// A seat as long as its attempt runs; dropped, its secret opens nothing any more.
@@ -232,6 +234,6 @@ async fn notices(State(desk): State<Desk>, headers: HeaderMap, said: Body) -> Re
         Ok(said) => serde_json::from_slice(&said).unwrap_or_default(),
         Err(_) => AfterTool::default(),
     };
-    let news = if after.agent_id.is_some() { Vec::new() } else { seat.news() };
+    let news = if after.agent_id.is_some() { Vec::new() } else { seat.news().await };
     axum::Json(words::for_hook(&news)).into_response()
 }

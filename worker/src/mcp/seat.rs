@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use super::access::Secret;
 use super::asked;
+use super::endpoint::Who;
 use super::link::{Link, Trouble};
 use super::mailbox::Mailbox;
 use crate::blocking;
@@ -32,6 +34,10 @@ pub struct Seat {
     spool: SpoolDir,
     link: Arc<Link>,
     mailbox: Mailbox,
+    /// Up to where the coordinator knows that the agent was told.
+    acknowledged: AtomicU64,
+    /// News is fetched as it comes; otherwise when the agent calls, so that one that never does costs nothing.
+    listens: bool,
     ask_wait: Duration,
     /// Keys of calls that may have been done, by what was called.
     unanswered: Mutex<HashMap<String, String>>,
@@ -45,7 +51,7 @@ impl Seat {
         secret: Secret,
         spool: SpoolDir,
         link: Arc<Link>,
-        told: u64,
+        who: &Who,
         ask_wait: Duration,
     ) -> Self {
         Self {
@@ -54,7 +60,9 @@ impl Seat {
             secret,
             spool,
             link,
-            mailbox: Mailbox::new(told),
+            mailbox: Mailbox::new(who.told),
+            acknowledged: AtomicU64::new(0),
+            listens: who.listens,
             ask_wait,
             unanswered: Mutex::default(),
             asked: Arc::default(),
@@ -84,7 +92,10 @@ impl Seat {
     }
 
     /// What the agent is told now.
-    pub fn news(&self) -> Vec<Notice> {
+    pub async fn news(&self) -> Vec<Notice> {
+        if !self.listens {
+            self.look_for_news().await;
+        }
         self.mailbox.take()
     }
 
@@ -95,26 +106,30 @@ impl Seat {
 
     /// Keeps the mailbox filled until `ended`, and tells the coordinator what the agent was told.
     pub async fn keep_informed(&self, ended: &CancellationToken) {
+        if self.listens {
+            ended.run_until_cancelled(self.keep_listening()).await;
+        }
+        ended.cancelled().await;
+        let told = self.mailbox.told() > self.acknowledged.load(Ordering::Relaxed);
+        // What it was told last may not have been said yet: the next attempt would be told again.
+        if told && tokio::time::timeout(LAST_WORD, self.listen(Duration::ZERO)).await.is_err() {
+            tracing::warn!("the coordinator does not know what the agent was told last");
+        }
+    }
+
+    async fn keep_listening(&self) {
         let mut pauses = uplink::pauses();
-        let listening = async {
-            loop {
-                self.mailbox.empty().await;
-                match self.listen(LISTEN).await {
-                    Ok(()) => pauses = uplink::pauses(),
-                    // The attempt goes on until its worker is told that it is over.
-                    Err(Trouble::Superseded | Trouble::NotOffered) => return,
-                    Err(trouble) => {
-                        tracing::warn!(%trouble, "what the agent is to be told cannot be had; trying again");
-                        tokio::time::sleep(pauses.next().unwrap_or_default()).await;
-                    }
+        loop {
+            self.mailbox.empty().await;
+            match self.listen(LISTEN).await {
+                Ok(()) => pauses = uplink::pauses(),
+                // The attempt goes on until its worker is told that it is over.
+                Err(Trouble::Superseded | Trouble::NotOffered) => return,
+                Err(trouble) => {
+                    tracing::warn!(%trouble, "what the agent is to be told cannot be had; trying again");
+                    tokio::time::sleep(pauses.next().unwrap_or_default()).await;
                 }
             }
-        };
-        ended.run_until_cancelled(listening).await;
-        ended.cancelled().await;
-        // What it was told last may not have been said yet: the next attempt would be told again.
-        if tokio::time::timeout(LAST_WORD, self.listen(Duration::ZERO)).await.is_err() {
-            tracing::warn!("the coordinator does not know what the agent was told last");
         }
     }
 
@@ -127,6 +142,7 @@ impl Seat {
             async move { agents.notices(request).await }
         });
         let v1::NoticesResponse { notices, cursor } = found.await?;
+        self.acknowledged.fetch_max(told_up_to, Ordering::Relaxed);
         let notices = notices.into_iter().filter_map(notice_from_wire).collect();
         self.mailbox.put(told_up_to, Notices { notices, cursor });
         Ok(())

@@ -114,6 +114,7 @@ impl Tools {
         let post = async |key| self.seat.post(key, message.clone()).await;
         let posted = self.once("post_message", &said, &meta, post).await;
         self.answer(posted.map(|message| format!("Posted as message {} to {}.", message.number, message.to)))
+            .await
     }
 
     /// Read messages from the board, newest last.
@@ -136,7 +137,7 @@ impl Tools {
             async move { agents.read_messages(request).await }
         });
         let read = read.await;
-        self.answer(read.map(|response| words::messages(&response.messages)))
+        self.answer(read.map(|response| words::messages(&response.messages))).await
     }
 
     /// Hand your work on to another task, to a role, or to whatever depends on your task.
@@ -162,6 +163,7 @@ impl Tools {
             };
             format!("Handoff {} is there for {to}.", handoff.number)
         }))
+        .await
     }
 }
 

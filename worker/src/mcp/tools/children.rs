@@ -85,6 +85,7 @@ impl Tools {
                 format!("Submitted as task {}. You will be told when it has ended.", task.number)
             }),
         )
+        .await
     }
 
     /// See how tasks stand: your own, your subtasks, and those yours waited for.
@@ -99,7 +100,7 @@ impl Tools {
             async move { agents.task_status(request).await }
         });
         let found = found.await;
-        self.answer(found.map(|response| words::tasks(&response.tasks)))
+        self.answer(found.map(|response| words::tasks(&response.tasks))).await
     }
 
     /// Say in one line how far you are; people see it with the task.
@@ -116,7 +117,7 @@ impl Tools {
             async move { agents.report_progress(request).await }
         });
         let reported = reported.await;
-        self.answer(reported.map(|_| "Noted.".to_owned()))
+        self.answer(reported.map(|_| "Noted.".to_owned())).await
     }
 }
 

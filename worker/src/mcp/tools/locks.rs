@@ -57,7 +57,7 @@ impl Tools {
             async move { agents.lock_files(request).await }
         });
         let locked = locked.await;
-        self.answer(locked.and_then(|response| words::locked(&response)))
+        self.answer(locked.and_then(|response| words::locked(&response))).await
     }
 
     /// Give back files that you locked with lock_files. What your task declared stays yours until its end.
@@ -69,6 +69,6 @@ impl Tools {
             async move { agents.unlock_files(request).await }
         });
         let unlocked = unlocked.await;
-        self.answer(unlocked.map(|_| "Given back.".to_owned()))
+        self.answer(unlocked.map(|_| "Given back.".to_owned())).await
     }
 }

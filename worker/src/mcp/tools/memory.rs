@@ -104,7 +104,7 @@ impl Tools {
             async move { agents.memory_search(request).await }
         });
         let found = found.await;
-        self.answer(found.map(|response| words::memories(&response.hits)))
+        self.answer(found.map(|response| words::memories(&response.hits))).await
     }
 
     /// Save something for the agents of later tasks in this repository and project.
@@ -124,7 +124,7 @@ impl Tools {
     ) -> CallToolResult {
         let save = async |key| self.save(&learned, key).await;
         let saved = self.once("memory_save", &learned, &meta, save).await;
-        self.answer(saved.map(|memory| format!("Saved as memory {}.", memory.number)))
+        self.answer(saved.map(|memory| format!("Saved as memory {}.", memory.number))).await
     }
 }
 

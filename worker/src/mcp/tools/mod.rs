@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use factory_domain::Notice;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{
     CallToolResult, ContentBlock, Implementation, RequestMetaObject, ServerCapabilities, ServerConfig,
@@ -100,13 +101,14 @@ impl Tools {
     }
 
     /// What the model reads: the tool's own words, and behind them whatever it has not been told yet.
-    fn answer(&self, said: Result<String, Trouble>) -> CallToolResult {
-        let news = words::news(&self.seat.news());
-        let (text, is_error) = match said {
-            Ok(text) => (text, false),
-            Err(trouble) => (trouble.to_string(), true),
-        };
-        let content = [Some(text), news].into_iter().flatten().map(ContentBlock::text).collect();
-        if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) }
+    async fn answer(&self, said: Result<String, Trouble>) -> CallToolResult {
+        with_news(said, &self.seat.news().await)
     }
+}
+
+fn with_news(said: Result<String, Trouble>, news: &[Notice]) -> CallToolResult {
+    let is_error = said.is_err();
+    let said = said.unwrap_or_else(|trouble| trouble.to_string());
+    let content = [Some(said), words::news(news)].into_iter().flatten().map(ContentBlock::text).collect();
+    if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) }
 }

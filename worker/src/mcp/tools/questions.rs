@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use factory_domain::QuestionId;
+use factory_domain::{Notice, NoticeKind, QuestionId};
 use factory_proto::v1;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResult, MetaObject, RequestMetaObject};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::Tools;
+use super::{Tools, with_news};
 use crate::mcp::link::Trouble;
 use crate::mcp::words;
 
@@ -71,7 +71,7 @@ impl Tools {
         match came {
             Ok(Asked::Closed(question)) => self.tell_answer(question).await,
             Ok(Asked::Open(question)) => self.tell_to_wait(&question).await,
-            Err(trouble) => self.answer(Err(trouble)),
+            Err(trouble) => self.answer(Err(trouble)).await,
         }
     }
 }
@@ -111,9 +111,17 @@ impl Tools {
     }
 
     async fn tell_answer(&self, question: v1::Question) -> CallToolResult {
-        // The same answer is among the news: it is to be told once.
         self.seat.look_for_news().await;
-        self.answer(Ok(words::closed_question(&question)))
+        let news = self.seat.news().await;
+        let is_news = |notice: &Notice| {
+            notice.kind == NoticeKind::Answer && notice.text.contains(question.answer.trim())
+        };
+        let said = if !question.answer.is_empty() && news.iter().any(is_news) {
+            format!("Question {} is answered.", question.number)
+        } else {
+            words::closed_question(&question)
+        };
+        with_news(Ok(said), &news)
     }
 
     async fn tell_to_wait(&self, question: &v1::Question) -> CallToolResult {
@@ -121,7 +129,7 @@ impl Tools {
             Ok(id) => self.seat.has_asked(id).await.map_err(|error| Trouble::Disk(error.to_string())),
             Err(trouble) => Err(trouble),
         };
-        let mut result = self.answer(noted.map(|()| words::open_question(question)));
+        let mut result = self.answer(noted.map(|()| words::open_question(question))).await;
         let meta = json!({ (WAITING): question.number });
         result.meta = meta.as_object().cloned().map(MetaObject);
         result
