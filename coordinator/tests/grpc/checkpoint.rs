@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::artifacts::upload;
-use crate::setup::{Factory, Worker, failed, prompt, soon};
+use crate::setup::{Factory, Worker, failed, prompt, soon, succeeded};
 
 const WORK: v1::ArtifactKind = v1::ArtifactKind::CheckpointWork;
 const TRANSCRIPT: v1::ArtifactKind = v1::ArtifactKind::CheckpointTranscript;
@@ -121,4 +121,28 @@ async fn another_tasks_checkpoint_is_not_given_out() {
     assert_eq!(refused.code(), Code::NotFound);
     let forged = v1::Offer { task_id: curious.task_id.clone(), ..secret.clone() };
     assert_eq!(keep(&worker, &forged, 2).await.expect_err("refused").code(), Code::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn a_task_is_given_the_checkpoint_of_the_one_it_goes_on_from() {
+    let factory = Factory::start().await;
+    let mut worker = Worker::connect(&factory.client).await;
+    let first = factory.submit(v1::TaskSpec { keep_session: true, ..prompt("Write it") }).await;
+    let wrote = worker.run().await;
+    save(&factory, &worker, &wrote, 1, b"work", b"words").await;
+    let next = |after: Vec<String>| {
+        let (spec, goes_on_from) = (Some(prompt("Mend it")), first.id.clone());
+        let task = v1::NewTask { spec, goes_on_from, after, ..v1::NewTask::default() };
+        let mut tasks = factory.client.tasks();
+        async move { soon(tasks.submit(v1::SubmitRequest { tasks: vec![task] })).await }
+    };
+    let early = next(Vec::new()).await.expect_err("refused");
+    assert!(early.message().contains("has not ended; name it in `after` as well"), "{early}");
+    next(vec![first.id.clone()]).await.expect("accepted");
+    worker.report(&wrote, succeeded(0)).await;
+
+    let mends = worker.run().await;
+    assert_eq!(mends.continues.as_ref().expect("it goes on").attempt_id, wrote.attempt_id);
+    let (header, work, words) = fetch(&factory, asks(worker.id, &mends, &wrote)).await.expect("given");
+    assert_eq!((header.number, &work[..], &words[..]), (1, &b"work"[..], &b"words"[..]));
 }

@@ -166,6 +166,7 @@ holds_over_sqlite! {
         a_workflows_handoffs_are_listed_with_their_iterations;
     retention:
         only_what_ended_tasks_left_is_pruned,
+        the_conversation_of_a_task_that_others_may_go_on_from_is_kept_as_a_record,
         what_is_kept_is_read_in_pages_with_its_worth;
 }
 

@@ -4,7 +4,7 @@ use factory_coordinator::store::{
     ArtifactEntry, ArtifactKey, ArtifactKind, LogStanding, Pruned, PrunedItem, Store,
 };
 use factory_domain::retention::{Because, Left, Worth};
-use factory_domain::{AttemptId, Commit, Delivery, Outcome};
+use factory_domain::{AttemptId, Commit, Delivery, Outcome, SpecDraft};
 use uuid::Uuid;
 
 use crate::bench::{Worker, at, draft, submit};
@@ -55,6 +55,20 @@ pub async fn only_what_ended_tasks_left_is_pruned(store: &dyn Store) {
         [pruned(PrunedItem::Log, 7), pruned(PrunedItem::Artifact(key(ended.attempt)), 10)]
     );
     assert_eq!(store.pruned(live.attempt).await.expect("read"), []);
+}
+
+pub async fn the_conversation_of_a_task_that_others_may_go_on_from_is_kept_as_a_record(store: &dyn Store) {
+    let worker = Worker::register(store, &[]).await;
+    for keep_session in [false, true] {
+        submit(store, SpecDraft { keep_session, ..draft("ends") }).await;
+        let claimed = worker.run_one(store, at(0)).await;
+        let transcript = artifact(claimed.attempt, ArtifactKind::CheckpointTranscript, "1");
+        store.add_artifact(transcript, at(1)).await.expect("kept");
+        store.report(worker.reports(&claimed, Outcome::Succeeded), at(2)).await.expect("taken");
+    }
+    let kept = store.kept_artifacts(None, 10).await.expect("read");
+    let worths: Vec<_> = kept.into_iter().filter_map(|kept| Some(kept.left?.worth)).collect();
+    assert_eq!(worths, [Worth::Spent, Worth::Record]);
 }
 
 pub async fn what_is_kept_is_read_in_pages_with_its_worth(store: &dyn Store) {
