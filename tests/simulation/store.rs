@@ -152,7 +152,7 @@ ask_outside! {
     messages(filter: MessageFilter) -> Result<Vec<MessageEntry>, StoreError>;
     thread(first: u64, limit: u32) -> Result<Vec<MessageEntry>, StoreError>;
     unread(task: TaskId, limit: u32) -> Result<Vec<MessageEntry>, StoreError>;
-    note_read(task: TaskId, up_to: u64) -> Result<(), StoreError>;
+    note_read(task: TaskId, messages: Vec<u64>) -> Result<(), StoreError>;
     hand_off(handoff: NewHandoff, now: Timestamp) -> Result<HandoffEntry, StoreError>;
     handoff(name: HandoffName) -> Result<Option<HandoffEntry>, StoreError>;
     handoffs(filter: HandoffFilter) -> Result<Vec<HandoffEntry>, StoreError>;

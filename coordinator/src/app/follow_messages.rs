@@ -7,7 +7,7 @@ use factory_domain::MessageType;
 use tokio::sync::watch;
 
 use super::{App, Error};
-use crate::store::{MessageEntry, MessageFilter, MessageRange, StoreError};
+use crate::store::{MessageEntry, MessageFilter, MessageName, MessageRange, StoreError};
 
 /// Messages read at once.
 const PAGE: u32 = 100;
@@ -37,7 +37,7 @@ impl App {
         // A number beyond the board's end is of another factory. The head is told a moment after its commit.
         if let Some(after) = after
             && after > head
-            && self.store.message(crate::store::MessageName::Number(after)).await?.is_none()
+            && self.store.message(MessageName::Number(after)).await?.is_none()
         {
             let why = format!("is {after}, and the newest message is {head}");
             return Err(Error::invalid("after", why));

@@ -1,11 +1,11 @@
 //! Handing on: what one task gives another.
 
 use factory_domain::board::{MAX_ARTIFACT, MAX_ARTIFACTS, MAX_CONTEXT};
-use factory_domain::{BranchName, Deliver, HandoffId, TaskSpec};
+use factory_domain::{BranchName, Deliver, HandoffId, Slug, TaskSpec};
 use uuid::Uuid;
 
 use super::page::Page;
-use super::post_message::{check_key, check_text, keyed, read_role};
+use super::post_message::{check_key, check_text, keyed};
 use super::{Acting, App, Error};
 use crate::store::{AttemptEntry, HandoffEntry, HandoffFilter, HandoffName, HandoffTo, NewHandoff};
 
@@ -108,7 +108,10 @@ impl App {
         check_artifacts(&wanted.artifacts)?;
         match (wanted.to_task.as_str(), wanted.to_role.as_str()) {
             ("", "") => Ok(HandoffTo::Dependents),
-            ("", role) => Ok(HandoffTo::Role(read_role("handoff.to_role", role)?)),
+            ("", role) => match Slug::parse(role) {
+                Ok(role) => Ok(HandoffTo::Role(role)),
+                Err(error) => Err(Error::invalid("handoff.to_role", error)),
+            },
             (task, "") => Ok(HandoffTo::Task(self.store.resolve(task).await?)),
             _ => Err(Error::invalid("handoff.to_role", "cannot be given together with to_task")),
         }

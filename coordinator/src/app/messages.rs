@@ -101,8 +101,9 @@ impl App {
                 let mut unread = self.store.unread(acting.task, limit).await?;
                 let fitting = page::fitting(unread.iter().map(|message| message.content.len())).max(1);
                 unread.truncate(fitting);
-                if let Some(last) = unread.last() {
-                    self.store.note_read(acting.task, last.number).await?;
+                if !unread.is_empty() {
+                    let read = unread.iter().map(|message| message.number).collect();
+                    self.store.note_read(acting.task, read).await?;
                 }
                 Ok(unread)
             }

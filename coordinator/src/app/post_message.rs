@@ -4,7 +4,7 @@ use factory_domain::board::{MAX_CONTENT, MAX_KEY, MAX_SENDER};
 use factory_domain::{MessageId, MessageType, Recipient, Slug};
 use uuid::Uuid;
 
-use super::{Acting, App, Error, FieldViolation};
+use super::{Acting, App, Error};
 use crate::store::{MessageEntry, NewMessage};
 
 /// A message as it was asked for.
@@ -93,7 +93,12 @@ impl App {
             "task" => Err(Error::invalid(field, "names no task; write task:7")),
             text => match text.strip_prefix("task:") {
                 Some(name) => Ok(Recipient::Task(self.store.resolve(name).await?)),
-                None => Ok(Recipient::Role(read_role(field, text)?)),
+                None => match Slug::parse(text) {
+                    Ok(role) => Ok(Recipient::Role(role)),
+                    Err(error) => {
+                        Err(Error::invalid(field, format!("{error}; write all, user, a role or task:7")))
+                    }
+                },
             },
         }
     }
@@ -105,15 +110,6 @@ fn author(message: &MessageEntry) -> Recipient {
         (Some(_), Some(task)) => Recipient::Task(task.id),
         _ => Recipient::User,
     }
-}
-
-pub(super) fn read_role(field: &'static str, text: &str) -> Result<Slug, Error> {
-    Slug::parse(text).map_err(|error| {
-        Error::Invalid(vec![FieldViolation::new(
-            field,
-            format!("{error}; write all, user, a role or task:7"),
-        )])
-    })
 }
 
 /// Text that must be there, and of a bounded length.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use factory_domain::Recipient;
 use factory_proto::convert::message_types;
 use factory_proto::v1;
 use factory_proto::v1::board_service_server::BoardService;
@@ -153,7 +154,7 @@ pub(super) fn wanted_handoff(handoff: v1::NewHandoff, key: String) -> WantedHand
 
 pub(super) fn message_view(entry: MessageEntry) -> v1::Message {
     let to_task_id = match &entry.to {
-        factory_domain::Recipient::Task(task) => task.to_string(),
+        Recipient::Task(task) => task.to_string(),
         _ => String::new(),
     };
     v1::Message {

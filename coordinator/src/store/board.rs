@@ -28,12 +28,12 @@ pub trait BoardStore: Send + Sync {
     /// The thread that the message numbered `first` begins, oldest first; of a longer one the last `limit`.
     async fn thread(&self, first: u64, limit: u32) -> Result<Vec<MessageEntry>, StoreError>;
 
-    /// What is on the board for the agent of `task` and it has not read, oldest first; none of what
-    /// was said before the task was submitted.
+    /// What is on the board for the agent of `task` that it has neither read nor been told of, oldest
+    /// first; none of what was said to its role or to all before the task was submitted.
     async fn unread(&self, task: TaskId, limit: u32) -> Result<Vec<MessageEntry>, StoreError>;
 
-    /// The agent of `task` has read all up to the message numbered `up_to`.
-    async fn note_read(&self, task: TaskId, up_to: u64) -> Result<(), StoreError>;
+    /// The agent of `task` has read these, and all unread ones before the last: it is told of them no more.
+    async fn note_read(&self, task: TaskId, messages: Vec<u64>) -> Result<(), StoreError>;
 
     /// Number of the board's newest committed message; changes with every commit that adds some.
     fn board(&self) -> watch::Receiver<u64>;

@@ -261,10 +261,10 @@ pub async fn an_agent_reads_what_is_for_it_and_no_more_than_once(store: &dyn Sto
         found.into_iter().map(|message| message.number).collect::<Vec<_>>()
     };
     assert_eq!(unread(2).await, [all, its_role]);
-    store.note_read(task, its_role).await.expect("noted");
-    store.note_read(task, all).await.expect("noted, and no step back");
+    store.note_read(task, vec![all, its_role]).await.expect("noted");
+    store.note_read(task, vec![all]).await.expect("noted, and no step back");
     assert_eq!(unread(10).await, [its_own]);
-    store.note_read(task, its_own).await.expect("noted");
+    store.note_read(task, vec![its_own]).await.expect("noted");
     assert_eq!(unread(10).await, Vec::<u64>::new());
 }
 
@@ -329,4 +329,20 @@ pub async fn a_handoff_comes_to_whatever_depends_on_its_task(store: &dyn Store) 
     }
     let filter = HandoffFilter { task: Some(later), limit: 10, ..HandoffFilter::default() };
     assert_eq!(store.handoffs(filter).await.expect("listed"), [second, first]);
+}
+
+pub async fn what_was_read_is_not_told_and_what_was_told_is_not_new(store: &dyn Store) {
+    let task = submit(store, draft("x")).await;
+    let read = post(store, message(Recipient::Task(task), "read")).await;
+    store.note_read(task, vec![read.number]).await.expect("noted");
+    assert_eq!(told(store, task).await, (0, 0));
+    let shown = post(store, message(Recipient::Task(task), "shown")).await;
+    let inbox = store.notices(task, 0).await.expect("read");
+    assert!(inbox.notices[0].text.starts_with(&format!("Message {} ", shown.number)), "{inbox:?}");
+    let unread = async || store.unread(task, 1).await.expect("read").first().map(|message| message.number);
+    assert_eq!(unread().await, Some(shown.number), "nobody knows yet that its agent saw it");
+    store.note_told(task, inbox.cursor).await.expect("noted");
+    assert_eq!(unread().await, None);
+    let next = post(store, message(Recipient::Task(task), "next")).await;
+    assert_eq!(unread().await, Some(next.number));
 }

@@ -161,6 +161,7 @@ holds_over_sqlite! {
         messages_are_filtered_and_paged,
         messages_are_searched_by_what_people_type,
         an_agent_reads_what_is_for_it_and_no_more_than_once,
+        what_was_read_is_not_told_and_what_was_told_is_not_new,
         a_handoff_comes_to_a_task_or_a_role_once,
         a_handoff_comes_to_whatever_depends_on_its_task,
         a_workflows_handoffs_are_listed_with_their_iterations;

@@ -41,8 +41,8 @@ impl BoardStore for SqliteStore {
         unread(&self.readers, task, limit).await
     }
 
-    async fn note_read(&self, task: TaskId, up_to: u64) -> Result<(), StoreError> {
-        self.write(NoteRead { task, up_to }).await
+    async fn note_read(&self, task: TaskId, messages: Vec<u64>) -> Result<(), StoreError> {
+        self.write(NoteRead { task, messages }).await
     }
 
     fn board(&self) -> watch::Receiver<u64> {
@@ -143,16 +143,17 @@ impl Post {
             .bind(to_json(&states))
             .bind(role)
             .bind(TOLD_AT_MOST)
+            .bind(position(entry.number))
             .execute(&mut *tx.connection)
             .await?;
         Ok(())
     }
 }
 
-/// The agent of `task` has read the board up to here.
+/// The agent of `task` has read these.
 struct NoteRead {
-    pub task: TaskId,
-    pub up_to: u64,
+    task: TaskId,
+    messages: Vec<u64>,
 }
 
 impl Verb for NoteRead {
@@ -160,9 +161,15 @@ impl Verb for NoteRead {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let Some(last) = self.messages.iter().max() else { return Ok(()) };
         sqlx::query(statements::NOTE_READ)
             .bind(&self.task.as_bytes()[..])
-            .bind(position(self.up_to))
+            .bind(position(*last))
+            .execute(&mut *tx.connection)
+            .await?;
+        sqlx::query(statements::FORGET_NOTICES)
+            .bind(&self.task.as_bytes()[..])
+            .bind(to_json(&self.messages))
             .execute(&mut *tx.connection)
             .await?;
         Ok(())

@@ -1,7 +1,7 @@
 //! Pages of messages, newest or oldest first.
 //!
-//! A search reads the text's own index in the page's order; anything else reads the table, or the
-//! index of the one filter that narrows it best.
+//! A search reads the text's own index in the page's order; what a task said or heard is found by its
+//! own indexes; anything else reads the table, or the index of the one filter that narrows it best.
 
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
@@ -60,8 +60,10 @@ fn statement(filter: &MessageFilter, expression: Option<String>) -> QueryBuilder
     }
     if let Some(task) = filter.task {
         let task = task.as_bytes().to_vec();
-        query.push(" AND (l.from_task = ").push_bind(task.clone());
-        query.push(" OR l.to_task = ").push_bind(task).push(")");
+        query
+            .push(" AND l.number IN (SELECT number FROM messages WHERE from_task = ")
+            .push_bind(task.clone());
+        query.push(" UNION SELECT number FROM messages WHERE to_task = ").push_bind(task).push(")");
     }
     if !filter.types.is_empty() {
         let types = to_json(&filter.types);
@@ -78,4 +80,44 @@ fn statement(filter: &MessageFilter, expression: Option<String>) -> QueryBuilder
     query.push(" ORDER BY ").push(number).push(order).push(" LIMIT ").push_bind(filter.limit);
     query.push(") ORDER BY m.number").push(order);
     query
+}
+
+#[cfg(test)]
+mod tests {
+    use factory_domain::TaskId;
+    use sqlx::AssertSqlSafe;
+    use uuid::Uuid;
+
+    use super::super::open;
+    use super::*;
+
+    /// However long the board is: a page of one task, and one of a search, is read by an index.
+    #[tokio::test]
+    async fn a_tasks_messages_and_a_search_are_read_from_their_own_indexes() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (mut connection, _readers) = open::connect(&root.path().join("t.db")).await.expect("opened");
+        let filter = MessageFilter {
+            range: MessageRange::Before(None),
+            task: Some(TaskId::from_uuid(Uuid::nil())),
+            types: Vec::new(),
+            to: None,
+            from: None,
+            search: None,
+            limit: 50,
+        };
+        let any = MessageFilter { task: None, ..filter.clone() };
+        for (filter, search, indexes) in [
+            (filter, None, ["messages_from", "messages_to"]),
+            (any, Some("\"x\"".to_owned()), ["SCAN s VIRTUAL TABLE", "SEARCH l USING"]),
+        ] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", statement(&filter, search).sql().as_str());
+            let plan: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("a plan");
+            let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+            for index in indexes {
+                assert!(steps.iter().any(|step| step.contains(index)), "{index} is not used: {steps:#?}");
+            }
+            assert!(!steps.contains(&"SCAN l") && !steps.contains(&"SCAN m"), "{steps:#?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! says, and the feed has grown by just what happened. A history that fails is
 //! cut down to the fewest steps that still do. `PROPTEST_CASES` sets how many are tried.
 
+mod board;
 mod protocol;
 mod questions;
 mod rows;

@@ -6,7 +6,7 @@ use factory_coordinator::store::FeedEvent;
 use factory_domain::{AttemptState, CancelReason, Contact, FailureReason, ParkReason, TaskState};
 
 use super::Reopen;
-use super::protocol::{FLEET, Fact, Model, Stands, Untold, Why};
+use super::protocol::{FLEET, Fact, Model, Stands, Why};
 use super::store::{UnderTest, attempt_id, attempt_number, session_id, worker_id};
 
 /// What the feed tells of.
@@ -149,20 +149,6 @@ impl<S: Reopen> UnderTest<S> {
                 CancelReason::DependencyFailed { task } => Why::Failed(self.task(*task)),
                 CancelReason::Skipped { task } => Why::Skipped(self.task(*task)),
             }),
-        }
-    }
-
-    /// Each agent is to be told of what the model says, in that order, and of each thing once.
-    async fn compare_inbox(&self, model: &Model, task: usize) {
-        let inbox = self.store().notices(self.tasks[task], 0).await.expect("read").notices;
-        let untold = &model.tasks[task].untold;
-        assert_eq!(inbox.len(), untold.len(), "what task {task} is to be told");
-        for (notice, wanted) in inbox.iter().zip(untold) {
-            let begins = match wanted {
-                Untold::Message(number) => format!("Message {number} "),
-                Untold::Answer(question) => format!("Your question {} ", question + 1),
-            };
-            assert!(notice.text.starts_with(&begins), "{} is not {wanted:?}", notice.text);
         }
     }
 

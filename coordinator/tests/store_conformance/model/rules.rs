@@ -7,7 +7,7 @@ use factory_domain::{AttemptState, Conversation, DependencyPolicy, FailureReason
 
 use super::protocol::{
     Answer, Attempt, BACKOFF, FLEET, Heard, LEASE, LOST_AFTER, MAX_INFRASTRUCTURE_FAILURES, Model, OFFER,
-    Offer, Refused, Stands, Task, Untold, Why,
+    Offer, Refused, Stands, Task, Why,
 };
 use super::steps::{End, Named, Wish};
 
@@ -360,28 +360,6 @@ impl Model {
             });
         }
         Answer::Done
-    }
-
-    /// A message to one is told to it while it has not ended; one to all, to those whose agents have
-    /// begun and are wanted. Under a key used before nothing is said.
-    pub fn say(&mut self, to: Option<usize>, key: Option<u8>) -> Answer {
-        if let Some(earlier) = self.board.iter().position(|known| key.is_some() && *known == key) {
-            return Answer::Said(earlier as u64 + 1);
-        }
-        self.board.push(key);
-        let number = self.board.len() as u64;
-        for (place, task) in self.tasks.iter_mut().enumerate() {
-            let is_told = match to {
-                Some(to) => to == place,
-                None => {
-                    task.tally.attempts > 0 && !matches!(task.stands, Stands::Given { unwanted: true, .. })
-                }
-            };
-            if is_told && task.ended_at.is_none() {
-                task.untold.push(Untold::Message(number));
-            }
-        }
-        Answer::Said(number)
     }
 
     pub fn set_drain(&mut self, worker: usize, draining: bool) -> Answer {

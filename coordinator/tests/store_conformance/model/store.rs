@@ -1,12 +1,11 @@
 //! The steps taken by a real store.
 
 use factory_coordinator::store::{
-    ApplyError, Claim, FeedEvent, Held, NewMessage, NewTask, Renewal, Reported, ReportedAttempt, Rules,
-    SubmitError,
+    ApplyError, Claim, FeedEvent, Held, NewTask, Renewal, Reported, ReportedAttempt, Rules, SubmitError,
 };
 use factory_domain::{
-    AgentKind, AttemptId, Backoff, Event, Failure, FailureReason, LeaseTerms, Links, MessageId, MessageType,
-    Outcome, Recipient, Rejected, ReturnReason, SessionId, SpecDraft, TaskId, Timestamp, WorkerId,
+    AgentKind, AttemptId, Backoff, Event, Failure, FailureReason, LeaseTerms, Links, Outcome, Rejected,
+    ReturnReason, SessionId, SpecDraft, TaskId, Timestamp, WorkerId,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -261,29 +260,6 @@ impl<S: Reopen> UnderTest<S> {
             End::HandedOver => Outcome::HandedOver,
             End::Asked => Outcome::Asked,
         }
-    }
-
-    fn say(&self, to: Option<usize>, key: Option<u8>) -> Answer {
-        let message = NewMessage {
-            id: MessageId::from_uuid(Uuid::now_v7()),
-            from: "user".into(),
-            from_task: None,
-            from_attempt: None,
-            to: to.map_or(Recipient::All, |task| Recipient::Task(self.tasks[task])),
-            kind: MessageType::Info,
-            content: "x".into(),
-            reply_to: None,
-            key: key.map(|key| format!("key-{key}")),
-        };
-        Answer::Said(self.runtime.block_on(self.store().post(message, self.now)).expect("posted").number)
-    }
-
-    fn told(&self, task: TaskId) -> Answer {
-        self.runtime.block_on(async {
-            let cursor = self.store().notices(task, 0).await.expect("read").cursor;
-            self.store().note_told(task, cursor).await.expect("noted");
-        });
-        Answer::Done
     }
 
     fn apply_due(&self) -> Answer {

@@ -49,6 +49,22 @@ macro_rules! live_tasks {
     };
 }
 
+/// Numbers of messages to the agent of ?1, from where it has read on, that it was not told of.
+macro_rules! unread {
+    ($which:literal) => {
+        concat!(
+            "SELECT number FROM (SELECT c.number FROM messages c
+             WHERE ",
+            $which,
+            " AND c.number > coalesce((SELECT up_to FROM board_read WHERE task_id = ?1), 0)
+               AND (c.from_attempt IS NULL OR c.from_task <> ?1)
+               AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.task_id = ?1 AND i.message = c.number
+                   AND i.number <= coalesce((SELECT up_to FROM told WHERE task_id = ?1), 0))
+             ORDER BY c.number LIMIT ?2)"
+        )
+    };
+}
+
 statements! {
     POST =
         "INSERT INTO messages (id, at, sender, from_task, from_attempt, recipient, to_task, type, content,
@@ -68,8 +84,8 @@ statements! {
     /// The task ?4; of the tasks in the states ?6 those of role ?7, or without one those that have begun;
     /// whose agents posted in the thread of ?5. None that has ended, nor ?3, whose agent posts.
     TELL_OF_MESSAGE = concat!(
-        "INSERT INTO inbox (task_id, at, notice)
-         SELECT t.id, ?1, ?2 FROM tasks t
+        "INSERT INTO inbox (task_id, at, notice, message)
+         SELECT t.id, ?1, ?2, ?9 FROM tasks t
          WHERE t.ended_at IS NULL AND t.id IS NOT ?3 AND t.number IN (
              SELECT a.number FROM tasks a WHERE a.id = ?4
              UNION
@@ -91,27 +107,24 @@ statements! {
              SELECT number FROM (SELECT number FROM messages WHERE thread = ?1 ORDER BY number DESC LIMIT ?2))
          ORDER BY m.number DESC LIMIT ?2"
     );
-    /// From where the agent has read on, each kind of recipient by its own index.
+    /// What the agent of ?1 has neither read nor been told of, each kind of recipient by its own index.
     UNREAD = concat!(
         "SELECT ", message_columns!(), " FROM tasks t CROSS JOIN messages m ", message_joins!(), "
-         WHERE t.id = ?1 AND m.number IN (
-             SELECT number FROM (SELECT number FROM messages
-                 WHERE recipient = 'all' AND number > coalesce((SELECT up_to FROM board_read WHERE task_id = ?1), 0)
-                   AND at >= t.submitted_at AND (from_attempt IS NULL OR from_task <> ?1) ORDER BY number LIMIT ?2)
-             UNION ALL
-             SELECT number FROM (SELECT number FROM messages
-                 WHERE recipient = t.spec ->> '$.role' AND to_task IS NULL
-                   AND number > coalesce((SELECT up_to FROM board_read WHERE task_id = ?1), 0)
-                   AND at >= t.submitted_at AND (from_attempt IS NULL OR from_task <> ?1) ORDER BY number LIMIT ?2)
-             UNION ALL
-             SELECT number FROM (SELECT number FROM messages
-                 WHERE to_task = ?1 AND number > coalesce((SELECT up_to FROM board_read WHERE task_id = ?1), 0)
-                   AND (from_attempt IS NULL OR from_task <> ?1) ORDER BY number LIMIT ?2))
+         WHERE t.id = ?1 AND m.number IN (",
+        unread!("c.recipient = 'all' AND c.at >= t.submitted_at"),
+        " UNION ALL ",
+        unread!("c.recipient = t.spec ->> '$.role' AND c.to_task IS NULL AND c.at >= t.submitted_at"),
+        " UNION ALL ",
+        unread!("c.to_task = ?1"),
+        ")
          ORDER BY m.number LIMIT ?2"
     );
     NOTE_READ =
         "INSERT INTO board_read (task_id, up_to) VALUES (?1, ?2)
          ON CONFLICT (task_id) DO UPDATE SET up_to = max(up_to, excluded.up_to)";
+    /// What an agent has read it need not be told of.
+    FORGET_NOTICES =
+        "DELETE FROM inbox WHERE task_id = ?1 AND message IN (SELECT value FROM json_each(?2))";
     LAST_MESSAGE = "SELECT coalesce(max(number), 0) FROM messages";
 
     HAND_OFF =
