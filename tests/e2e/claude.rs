@@ -68,7 +68,7 @@ pub fn worker_with(cli: &PathBuf, api: &MessagesApi, name: &str, slots: u32) -> 
 }
 
 /// Writes a file by one tool and commits it by another.
-fn write_and_commit(file: &str, content: &str) -> [Turn; 2] {
+pub fn write_and_commit(file: &str, content: &str) -> [Turn; 2] {
     [
         Turn::tool("Write", json!({ "file_path": file, "content": content }))
             .saying(format!("I write {file} first.")),

@@ -19,3 +19,4 @@ mod served;
 mod service;
 mod work;
 mod worker_disk;
+mod workflow;

@@ -143,6 +143,25 @@ fn every_problem_is_named_at_once_with_its_place() {
 }
 
 #[test]
+fn a_condition_reads_the_nearest_review_where_its_input_is_none() {
+    let mut draft = code_review(3).to_draft();
+    let manual =
+        StepDraft { condition: Some("no_issues".into()), ..step("docs", Some("initial_code"), "manual") };
+    draft.steps.push(manual);
+    let definition = draft.validate("documented").expect("sound");
+    assert_eq!(definition.steps[3].condition.map(|(_, read)| read), Some(1));
+    assert!(!definition.steps[0].judges);
+    draft.steps = vec![
+        step("security", None, "audit"),
+        StepDraft { condition: Some("has_issues".into()), ..step("coder", Some("audit"), "fix") },
+    ];
+    assert!(
+        draft.validate("audited").expect("sound").steps[0].judges,
+        "whoever is asked for a verdict judges"
+    );
+}
+
+#[test]
 fn a_definition_says_itself_again() {
     let definition = code_review(3);
     assert_eq!(definition.to_draft().validate("code_review"), Ok(definition));

@@ -18,6 +18,7 @@ mod question;
 mod queue;
 mod read;
 mod retention;
+mod workflow;
 
 use std::path::Path;
 
@@ -87,6 +88,10 @@ holds_over_sqlite! {
         agents_that_would_wait_in_a_circle_are_told,
         an_agent_at_work_does_not_overtake_the_queue,
         a_wish_for_files_runs_out;
+    workflow:
+        a_step_begins_once_with_its_task_and_its_handoff,
+        a_workflow_that_is_to_end_begins_no_step,
+        a_workflow_is_found_by_key_number_and_prefix;
     drain:
         a_draining_worker_claims_nothing_until_it_is_resumed,
         what_a_draining_worker_holds_goes_on,

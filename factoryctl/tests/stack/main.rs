@@ -7,3 +7,4 @@ mod factory;
 mod library;
 mod tasks;
 mod watching;
+mod workflow;

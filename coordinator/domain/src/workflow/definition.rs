@@ -184,7 +184,8 @@ impl DefinitionDraft {
         })
     }
 
-    /// A condition reads the review that the step works on; without an input, the nearest one before it.
+    /// A condition reads the review that the step works on, else the nearest one before it. Where no
+    /// reviewer comes before it, its input is taken for the review, whoever gives it.
     fn condition(
         &self,
         index: usize,
@@ -200,7 +201,10 @@ impl DefinitionDraft {
             return None;
         };
         let is_review = |step: &StepDraft| REVIEWERS.contains(&step.agent.as_str());
-        let read = input.or_else(|| self.steps[..index].iter().rposition(is_review));
+        let read = input
+            .filter(|&input| is_review(&self.steps[input]))
+            .or_else(|| self.steps[..index].iter().rposition(is_review))
+            .or(input);
         if read.is_none() && draft.input.is_none() {
             problems.add(place, "has no review to read: name one with `input`");
         }
