@@ -2,6 +2,7 @@
 //!
 //! Everything is checked once, here, and everything wrong is said at once.
 
+mod limits;
 mod memory;
 mod retention;
 
@@ -17,6 +18,8 @@ use subtle::ConstantTimeEq;
 
 use crate::embeddings::EndpointConfig;
 use crate::store::Rules;
+pub use limits::LimitsOptions;
+use limits::LimitsSection;
 pub use memory::MemoryOptions;
 use memory::MemorySection;
 pub use retention::RetentionOptions;
@@ -73,6 +76,8 @@ pub struct Options {
     #[arg(long)]
     pub insecure: bool,
     #[command(flatten)]
+    pub limits: LimitsOptions,
+    #[command(flatten)]
     pub retention: RetentionOptions,
     #[command(flatten)]
     pub memory: MemoryOptions,
@@ -105,6 +110,8 @@ struct File {
     lease: LeaseSection,
     #[serde(default)]
     retry: RetrySection,
+    #[serde(default)]
+    limits: LimitsSection,
     #[serde(default)]
     retention: RetentionSection,
     #[serde(default)]
@@ -178,7 +185,8 @@ impl Config {
                  or --token-file (or --insecure, where the network itself keeps strangers out)"
             ));
         }
-        let rules = read_rules(&file.lease, &file.retry, &mut problems);
+        let limits = limits::read(&options.limits, file.limits, &mut problems);
+        let rules = read_rules(&file.lease, &file.retry, limits, &mut problems);
         let variable = |name: &str| std::env::var(name).ok();
         let embeddings = memory::read(options.memory, file.memory, variable, &mut problems);
         match (root, listen) {
@@ -219,7 +227,12 @@ fn read_token(token: Option<String>, file: Option<&Path>) -> Result<Option<AuthT
         .ok_or_else(|| format!("{origin} must hold one word of visible ASCII characters"))
 }
 
-fn read_rules(lease: &LeaseSection, retry: &RetrySection, problems: &mut Vec<String>) -> Rules {
+fn read_rules(
+    lease: &LeaseSection,
+    retry: &RetrySection,
+    limits: Limits,
+    problems: &mut Vec<String>,
+) -> Rules {
     let default = Rules::default();
     let span = |given: Option<u64>, default: Duration| given.map_or(default, Duration::from_millis);
     let terms = LeaseTerms {
@@ -249,7 +262,7 @@ fn read_rules(lease: &LeaseSection, retry: &RetrySection, problems: &mut Vec<Str
     if max_infrastructure_failures == 0 {
         problems.push("retry: max_infrastructure_failures must be at least 1".to_owned());
     }
-    Rules { terms, backoff, max_infrastructure_failures, limits: Limits::NONE }
+    Rules { terms, backoff, max_infrastructure_failures, limits }
 }
 
 impl AuthToken {

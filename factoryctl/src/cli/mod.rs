@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use factory_coordinator::config::LimitsOptions;
 use factory_domain::{Labels, TaskState};
 
 use crate::render::Format;
@@ -155,6 +156,8 @@ pub struct Up {
     /// How many tasks run at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub slots: u32,
+    #[command(flatten)]
+    pub limits: LimitsOptions,
     /// A label of the worker, which tasks can ask for; repeatable
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = Labels::parse_pair)]
     pub labels: Vec<(String, String)>,

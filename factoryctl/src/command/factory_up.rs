@@ -22,7 +22,13 @@ use crate::render::{Console, event, units};
 pub async fn run(global: &Global, console: Console, args: Up) -> Result<Exit, CommandError> {
     let mut interrupts = Interrupts::catch().map_err(CommandError::local("cannot catch signals"))?;
     embedded::show_log(LevelFilter::WARN)?;
-    let config = configure(global, args.listen, args.insecure)?;
+    let options = Options {
+        listen: Some(args.listen),
+        insecure: args.insecure,
+        limits: args.limits,
+        ..Options::default()
+    };
+    let config = configure(global, options)?;
     let token = connect::token(global)?;
     let mut labels = Labels::default();
     for (key, value) in args.labels {
@@ -42,11 +48,9 @@ pub async fn run(global: &Global, console: Console, args: Up) -> Result<Exit, Co
     exit
 }
 
-/// The root, the listener and the token, by the coordinator's own rules.
-pub fn configure(global: &Global, listen: String, insecure: bool) -> Result<Config, CommandError> {
+/// The root and the token beside what is given, by the coordinator's own rules.
+pub fn configure(global: &Global, given: Options) -> Result<Config, CommandError> {
     let options = Options {
-        listen: Some(listen),
-        insecure,
         root: std::env::var_os("AGENT_FACTORY_DIRPATH").map(PathBuf::from),
         token_file: global.token_file.clone(),
         memory: MemoryOptions {
@@ -55,7 +59,7 @@ pub fn configure(global: &Global, listen: String, insecure: bool) -> Result<Conf
             embeddings_key_file: std::env::var_os("FACTORY_EMBEDDINGS_KEY_FILE").map(PathBuf::from),
             embeddings_key_env: None,
         },
-        ..Options::default()
+        ..given
     };
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let mut config = Config::load(options, global.token.clone(), home)

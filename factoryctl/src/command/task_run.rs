@@ -1,6 +1,7 @@
 //! `run`: one task from its prompt to its end, with an embedded factory where no
 //! coordinator was named and none is found.
 
+use factory_coordinator::config::Options;
 use factory_domain::{AgentKind, Labels};
 use factory_proto::client::follow::{self, Update};
 use factory_proto::client::{ClientConfig, ClientError};
@@ -29,7 +30,7 @@ pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, C
     }
     embedded::show_log(LevelFilter::ERROR)?;
     check_agent(&task).await?;
-    let config = factory_up::configure(global, "127.0.0.1:0".to_owned(), false)?;
+    let config = factory_up::configure(global, own_listener())?;
     let token = connect::token(global)?;
     let worker =
         LocalWorker { name: None, root: config.root.clone(), slots: SLOTS, labels: Labels::default() };
@@ -42,6 +43,10 @@ pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, C
     exit
 }
 
+fn own_listener() -> Options {
+    Options { listen: Some("127.0.0.1:0".to_owned()), ..Options::default() }
+}
+
 /// The coordinator that was named, one at the default address, or one on the default root.
 async fn find_coordinator(global: &Global, console: Console) -> Result<Option<Connection>, CommandError> {
     match Connection::open(global).await {
@@ -49,7 +54,7 @@ async fn find_coordinator(global: &Global, console: Console) -> Result<Option<Co
             if connect::named_url(global).is_none() => {}
         opened => return opened.map(Some),
     }
-    let root = factory_up::configure(global, "127.0.0.1:0".to_owned(), false)?.root;
+    let root = factory_up::configure(global, own_listener())?.root;
     let Some(url) = embedded::holder(&root).and_then(|holder| holder.url) else { return Ok(None) };
     console.note(format_args!("using the coordinator at {url}"));
     Connection::to(ClientConfig::new(url, connect::token(global)?)).await.map(Some)

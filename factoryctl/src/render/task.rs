@@ -106,6 +106,9 @@ impl Page {
         if !task.worker_name.is_empty() {
             self.field("worker", &format!("{}{unreachable}", task.worker_name));
         }
+        for file in &task.files {
+            self.field("holds", &format!("{}, since {}", file.path, units::moment(file.since_ms)));
+        }
         match task.state() {
             TaskState::Queued if task.waiting_for.is_empty() => self.field("waits for", "a free slot"),
             TaskState::Queued | TaskState::Blocked | TaskState::Waiting => {

@@ -181,6 +181,40 @@ mod tests {
         assert_eq!(enforced, 1, "foreign keys are on again");
     }
 
+    #[tokio::test]
+    async fn queued_tasks_of_an_older_release_get_classes_of_this_one() {
+        let root = tempfile::tempdir().expect("a directory");
+        let mut older = writing(&root.path().join("t.db")).connect().await.expect("opened");
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version <= 12) {
+            sqlx::raw_sql(migration.sql.clone()).execute(&mut older).await.expect("made");
+        }
+        sqlx::raw_sql(
+            r#"INSERT INTO placements VALUES (1, '{"agent":"claude","labels":{"gpu":"yes"}}');
+               INSERT INTO tasks (number, id, placement_id, priority, repo, spec, spec_digest, traceparent,
+                                  submitted_at, updated_at, state)
+               VALUES (1, zeroblob(16), 1, 0, NULL, '{}', zeroblob(32), '', 1, 1, 'queued'),
+                      (2, randomblob(16), 1, 0, 'owner/name', '{"submitter":"ann","touches":["src"]}',
+                       zeroblob(32), '', 1, 1, 'queued');"#,
+        )
+        .execute(&mut older)
+        .await
+        .expect("kept");
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > 12) {
+            sqlx::raw_sql(migration.sql.clone()).execute(&mut older).await.expect("migrated");
+        }
+        let classes: Vec<String> = sqlx::query_scalar(
+            "SELECT p.requirements FROM tasks t JOIN placements p ON p.id = t.placement_id ORDER BY t.number",
+        )
+        .fetch_all(&mut older)
+        .await
+        .expect("there");
+        let plain = r#"{"agent":"claude","labels":{"gpu":"yes"}}"#;
+        let wants = r#"{"agent":"claude","labels":{"gpu":"yes"},"repo":"owner/name","submitter":"ann","exclusive":true}"#;
+        assert_eq!(classes, [plain, wants]);
+        let class: factory_domain::Class = serde_json::from_str(wants).expect("a class");
+        assert_eq!(serde_json::to_string(&class).expect("JSON"), wants, "as this release writes it");
+    }
+
     #[test]
     fn an_old_library_is_told_from_a_new_one() {
         assert!(is_new_enough("3.51.3"));

@@ -78,6 +78,7 @@ impl<S: Reopen> UnderTest<S> {
             for task in 0..model.tasks.len() {
                 self.compare_task(model, task).await;
                 self.compare_inbox(model, task).await;
+                self.compare_files(model, task).await;
             }
             for worker in 0..FLEET.len() {
                 self.compare_worker(model, worker).await;
@@ -87,6 +88,12 @@ impl<S: Reopen> UnderTest<S> {
             let live = model.tasks.iter().filter(|task| task.ended_at.is_none()).count();
             assert_eq!(self.store().live_count().await.expect("counted"), live as u64, "live tasks");
         });
+    }
+
+    async fn compare_files(&self, model: &Model, task: usize) {
+        let held = self.store().files_of(self.tasks[task]).await.expect("read");
+        let held: Vec<&str> = held.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(held, model.held_files(task), "the files of task {task}");
     }
 
     async fn compare_task(&self, model: &Model, task: usize) {

@@ -51,7 +51,8 @@ impl Model {
         self.workers[worker].sessions > 0 && !stale
     }
 
-    /// The best of the queue that the worker can take: by priority, then by age.
+    /// The best of the queue that the worker can take: by priority, then by age. None has files that
+    /// another has, or that one before it, which could go to that worker as well, waits for.
     pub fn claim(&mut self, worker: usize, stale: bool, slots: usize, except: Option<usize>) -> Answer {
         if !self.is_heard(worker, stale) || self.workers[worker].draining_since.is_some() {
             return Answer::Claimed(Vec::new());
@@ -60,10 +61,27 @@ impl Model {
             let Task { stands, wish, .. } = &self.tasks[task];
             *stands == Stands::Queued && FLEET[worker].contains(&wish.agent) && Some(task) != except
         };
-        let mut chosen: Vec<usize> = (0..self.tasks.len()).filter(takes).collect();
-        chosen.sort_by_key(|&task| (-self.tasks[task].wish.priority, task));
-        chosen.truncate(slots);
+        let mut queued: Vec<usize> = (0..self.tasks.len()).filter(takes).collect();
+        queued.sort_by_key(|&task| (-self.tasks[task].wish.priority, task));
+        let mut taken: Vec<&str> =
+            (0..self.tasks.len()).flat_map(|task| self.held_files(task)).copied().collect();
+        let mut chosen = Vec::new();
+        for task in queued {
+            let files = self.tasks[task].wish.files;
+            if chosen.len() < slots && files.iter().all(|file| !taken.contains(file)) {
+                chosen.push(task);
+            }
+            taken.extend(files);
+        }
         Answer::Claimed(chosen.into_iter().map(|task| self.offer(worker, task)).collect())
+    }
+
+    /// From the lease to its end.
+    pub fn held_files(&self, task: usize) -> &'static [&'static str] {
+        match self.tasks[task] {
+            Task { stands: Stands::Given { .. }, ref wish, .. } => wish.files,
+            _ => &[],
+        }
     }
 
     fn offer(&mut self, worker: usize, task: usize) -> Offer {

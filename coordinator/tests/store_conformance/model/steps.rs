@@ -89,6 +89,8 @@ pub struct Wish {
     pub agent: AgentKind,
     pub priority: i32,
     pub max_attempts: u32,
+    /// For itself alone; two overlap where they are the same.
+    pub files: &'static [&'static str],
     /// Tasks that were there before, each once.
     pub after: Vec<usize>,
     pub policy: DependencyPolicy,
@@ -97,7 +99,7 @@ pub struct Wish {
 impl Wish {
     /// What a key stands for; how the task stands to others is not part of it.
     pub fn is_same_spec(&self, other: &Self) -> bool {
-        let spec = |wish: &Self| (wish.agent, wish.priority, wish.max_attempts);
+        let spec = |wish: &Self| (wish.agent, wish.priority, wish.max_attempts, wish.files);
         spec(self) == spec(other)
     }
 }
@@ -157,10 +159,10 @@ impl fmt::Debug for Step {
 
 impl fmt::Debug for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, agent, priority, max_attempts, after, policy } = self;
+        let Self { key, agent, priority, max_attempts, files, after, policy } = self;
         write!(
             f,
-            "{agent} (key {key:?}, priority {priority}, {max_attempts} tries, after {after:?}, or {policy:?})"
+            "{agent} (key {key:?}, priority {priority}, {max_attempts} tries, files {files:?}, after {after:?}, or {policy:?})"
         )
     }
 }
@@ -238,15 +240,17 @@ pub fn is_possible(model: &Model, step: &Step) -> bool {
 
 fn wish(tasks: usize) -> impl Strategy<Value = Wish> + use<> {
     let agent = select(vec![AgentKind::Scripted, AgentKind::Scripted, AgentKind::Command]);
+    let files: Vec<&[&str]> = vec![&[], &[], &["a"], &["b"], &["a", "b"]];
     let all: Vec<usize> = (0..tasks).collect();
     let after = prop_oneof![2 => Just(Vec::new()), 3 => subsequence(all, 0..=tasks.min(3)).prop_shuffle()];
     let policy = select(vec![DependencyPolicy::Cancel, DependencyPolicy::Skip, DependencyPolicy::Run]);
-    (option::weighted(0.4, 0u8..2), agent, 0..2, 1u32..3, after, policy).prop_map(
-        |(key, agent, priority, max_attempts, after, policy)| Wish {
+    (option::weighted(0.4, 0u8..2), agent, 0..2, 1u32..3, select(files), after, policy).prop_map(
+        |(key, agent, priority, max_attempts, files, after, policy)| Wish {
             key,
             agent,
             priority,
             max_attempts,
+            files,
             after,
             policy,
         },

@@ -278,13 +278,15 @@ impl<S: Reopen> UnderTest<S> {
     }
 
     fn new_task(&self, id: TaskId, wish: &Wish) -> NewTask {
-        let Wish { key, agent, priority, max_attempts, after, policy } = wish;
+        let Wish { key, agent, priority, max_attempts, files, after, policy } = wish;
         let argv = if *agent == AgentKind::Command { vec!["true".into()] } else { Vec::new() };
         let draft = SpecDraft {
             agent: agent.as_str().into(),
             argv,
             priority: *priority,
             max_attempts: Some(*max_attempts),
+            repo: "owner/name".into(),
+            touches: files.iter().map(|file| (*file).to_owned()).collect(),
             ..bench::draft("x")
         };
         let links = Links {

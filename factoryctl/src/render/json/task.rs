@@ -36,6 +36,9 @@ pub struct TaskView<'a> {
     pub worker: Option<&'a str>,
     pub unreachable: bool,
     pub waiting_for: Option<&'a str>,
+    /// Files it has for itself; left out in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileView<'a>>,
     pub wake_at: Option<String>,
     pub failure: Option<FailureView<'a>>,
     pub attempts: u32,
@@ -70,6 +73,7 @@ impl<'a> From<&'a v1::Task> for TaskView<'a> {
             worker: some(&task.worker_name),
             unreachable: task.unreachable,
             waiting_for: some(&task.waiting_for),
+            files: task.files.iter().map(FileView::from).collect(),
             wake_at: rfc3339(task.wake_at_ms),
             failure: task.failure.as_ref().map(FailureView::from),
             attempts: task.attempts,
@@ -96,6 +100,18 @@ impl<'a> From<&'a v1::Task> for TaskView<'a> {
             progress_percent: task.progress_percent,
             report: task.report.as_ref().map(ReportView::from),
         }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct FileView<'a> {
+    pub path: &'a str,
+    pub since: Option<String>,
+}
+
+impl<'a> From<&'a v1::HeldFile> for FileView<'a> {
+    fn from(file: &'a v1::HeldFile) -> Self {
+        Self { path: &file.path, since: rfc3339(file.since_ms) }
     }
 }
 
