@@ -15,7 +15,7 @@ fn cause() -> impl Strategy<Value = Cause> {
 }
 
 fn verdict() -> impl Strategy<Value = Outcome> {
-    prop_oneof![Just(Outcome::Succeeded), Just(Outcome::Failed { failure: failure() })]
+    prop_oneof![Just(Outcome::Succeeded), Just(Outcome::Asked), Just(Outcome::Failed { failure: failure() })]
 }
 
 fn input() -> impl Strategy<Value = Input> {
@@ -124,12 +124,22 @@ fn an_agent_that_was_done_before_the_order_came_has_succeeded() {
 }
 
 #[test]
+fn a_turn_that_was_ended_to_wait_is_saved_and_pushed_nowhere() {
+    let (machine, steps) =
+        run(running().into_iter().chain([ended(false, Outcome::Asked), Input::Saved { failed: None }]));
+    assert_eq!(steps.last(), Some(&Step::Deliver { push: false }));
+    assert_eq!(machine.outcome(), Outcome::Asked);
+}
+
+#[test]
 fn an_agent_that_was_done_is_not_handed_over() {
     let failed = Outcome::Failed { failure: failure() };
     for (stopped, verdict, outcome) in [
         (true, Outcome::Cancelled, Outcome::HandedOver),
         (true, failed.clone(), Outcome::HandedOver),
         (true, Outcome::Succeeded, Outcome::Succeeded),
+        // Others would only find that there is no answer yet.
+        (true, Outcome::Asked, Outcome::Asked),
         (false, failed.clone(), failed),
     ] {
         let inputs = [Input::End(Cause::HandOver), ended(stopped, verdict)];
