@@ -5,7 +5,7 @@ macro_rules! descendants {
         "WITH RECURSIVE family (id) AS (
              SELECT c.id FROM tasks c WHERE c.parent_id = ?1
              UNION
-             SELECT c.id FROM family f CROSS JOIN tasks c ON c.parent_id = f.id)"
+             SELECT c.id FROM family CROSS JOIN tasks c ON c.parent_id = family.id)"
     };
 }
 
@@ -15,13 +15,13 @@ statements! {
         "WITH RECURSIVE above (id, parent_id, depth) AS (
              SELECT id, parent_id, 0 FROM tasks WHERE id = ?1
              UNION ALL
-             SELECT p.id, p.parent_id, a.depth + 1 FROM above a CROSS JOIN tasks p ON p.id = a.parent_id
-             WHERE a.depth < 1000)
+             SELECT p.id, p.parent_id, above.depth + 1 FROM above CROSS JOIN tasks p ON p.id = above.parent_id
+             WHERE above.depth < 1000)
          SELECT max(depth), (SELECT count(*) FROM tasks c WHERE c.parent_id = ?1 AND c.ended_at IS NULL)
          FROM above";
     LIVE_DESCENDANTS = concat!(
         descendants!(),
-        " SELECT t.id FROM family f CROSS JOIN tasks t ON t.id = f.id
+        " SELECT t.id FROM family CROSS JOIN tasks t ON t.id = family.id
           WHERE t.ended_at IS NULL AND t.state <> 'cancelling' ORDER BY t.number"
     );
     /// Children that have just ended, for their parents.
