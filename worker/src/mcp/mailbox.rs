@@ -55,6 +55,11 @@ impl Mailbox {
         held.notices
     }
 
+    /// Whether there is something to hand over.
+    pub fn is_held(&self) -> bool {
+        self.content().held.is_some()
+    }
+
     /// Whether something of this kind waits to be handed over.
     pub fn holds(&self, kind: NoticeKind) -> bool {
         let content = self.content();

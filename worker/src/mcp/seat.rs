@@ -23,6 +23,8 @@ use crate::uplink;
 
 /// How long the coordinator is asked to wait for something to tell.
 const LISTEN: Duration = Duration::from_secs(50);
+/// How long an agent with news is kept waiting for more of it.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 /// How long the last word on what an agent was told may take.
 const LAST_WORD: Duration = Duration::from_secs(3);
 
@@ -93,8 +95,9 @@ impl Seat {
 
     /// What the agent is told now.
     pub async fn news(&self) -> Vec<Notice> {
-        if !self.listens {
-            self.look_for_news().await;
+        // What is held may have been joined by more, which is only to be had once it has been told.
+        if !self.listens || self.mailbox.is_held() {
+            let _ = tokio::time::timeout(LAST_LOOK, self.look_for_news()).await;
         }
         self.mailbox.take()
     }
