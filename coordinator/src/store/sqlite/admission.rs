@@ -100,6 +100,29 @@ pub(super) async fn line(
     Ok(line)
 }
 
+/// A task whose agent is at work and asks for files.
+#[derive(sqlx::FromRow)]
+pub(super) struct AtWorkRow {
+    id: Vec<u8>,
+    number: i64,
+    priority: i32,
+    pub repo: Option<String>,
+    /// Of its attempt, where that was asked for.
+    #[sqlx(default)]
+    pub state: String,
+    /// That it waits for.
+    #[sqlx(default)]
+    files: String,
+}
+
+impl AtWorkRow {
+    pub(super) fn wish(self, files: Vec<PathPattern>) -> Result<Wish, StoreError> {
+        let rank = rank(self.priority, rows::unsigned(self.number)?);
+        let needs = Needs { repo: self.repo, files, keys: Vec::new() };
+        Ok(Wish { task: rows::task_id(&self.id)?, rank, needs })
+    }
+}
+
 /// Who has what, and who waits: at work, and of the queue those of `line`.
 pub(super) async fn board<'l>(
     connection: &mut SqliteConnection,
@@ -120,13 +143,12 @@ pub(super) async fn board<'l>(
         let needs = Needs { keys: rows::from_json(&keys, "keys")?, ..Needs::default() };
         holdings.push(Holding { task: rows::task_id(&task)?, needs });
     }
-    let at_work: Vec<(Vec<u8>, i64, i32, Option<String>, String)> =
+    let at_work: Vec<AtWorkRow> =
         sqlx::query_as(admission::FILE_WISHES).bind(now.as_millis()).fetch_all(connection).await?;
     let mut wishes: Vec<Wish> = line.iter().map(|waiting| waiting.wish.clone()).collect();
-    for (task, number, priority, repo, files) in at_work {
-        let needs = Needs { repo, files: patterns(&files)?, keys: Vec::new() };
-        let rank = rank(priority, rows::unsigned(number)?);
-        wishes.push(Wish { task: rows::task_id(&task)?, rank, needs });
+    for row in at_work {
+        let files = patterns(&row.files)?;
+        wishes.push(row.wish(files)?);
     }
     Ok(Board::new(limits, holdings, wishes))
 }

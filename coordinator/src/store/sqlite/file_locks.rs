@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factory_domain::schedule::rank;
-use factory_domain::{AttemptId, Capacity, Limits, Needs, Obstacle, PathPattern, TaskId, Timestamp, Wish};
+use factory_domain::{AttemptId, Capacity, Limits, Obstacle, PathPattern, TaskId, Timestamp};
 use sqlx::SqlitePool;
 
 use super::SqliteStore;
-use super::admission;
+use super::admission::{self, AtWorkRow};
 use super::job::{Tx, Verb};
 use super::rows::{self, to_json};
 use super::statements::admission as statements;
@@ -50,22 +49,21 @@ impl Verb for LockFiles {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Locking, StoreError> {
         let WantedFiles { attempt, ref paths, ref connected, .. } = self.wanted;
-        let row: Option<(Vec<u8>, i64, i32, Option<String>, String)> = sqlx::query_as(statements::AT_WORK)
+        let row: Option<AtWorkRow> = sqlx::query_as(statements::AT_WORK)
             .bind(&attempt.as_bytes()[..])
             .fetch_optional(&mut *tx.connection)
             .await?;
-        let Some((task, number, priority, repo, state)) = row else { return Ok(Locking::Over) };
-        if !rows::attempt_state(&state)?.is_live() {
+        let Some(row) = row else { return Ok(Locking::Over) };
+        if !rows::attempt_state(&row.state)?.is_live() {
             return Ok(Locking::Over);
         }
-        if repo.is_none() {
+        if row.repo.is_none() {
             return Ok(Locking::NoRepository);
         }
         if self.is_overtaken(tx).await? {
             return Ok(Locking::Overtaken);
         }
-        let needs = Needs { repo, files: paths.clone(), keys: Vec::new() };
-        let wish = Wish { task: rows::task_id(&task)?, rank: rank(priority, rows::unsigned(number)?), needs };
+        let wish = row.wish(paths.clone())?;
         let limits = &tx.rules.limits;
         let classes = admission::queued_classes(tx.connection).await?;
         let connected: Vec<&Capacity> = connected.iter().collect();
