@@ -15,6 +15,8 @@ pub struct ListRequest {
     pub role: Option<String>,
     /// The parent of all of them, by id, prefix or number.
     pub parent: Option<String>,
+    /// The workflow that all of them are steps of, by id, prefix or number.
+    pub workflow: Option<String>,
     /// 0: the default.
     pub page_size: u32,
     /// Empty: the first page.
@@ -33,9 +35,13 @@ pub struct ListPage {
 impl App {
     pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
         let cursor = *self.store.feed().borrow();
-        let ListRequest { states, repo, labels, role, parent, .. } = &request;
-        let filters = (states, repo, labels, role, parent);
+        let ListRequest { states, repo, labels, role, parent, workflow, .. } = &request;
+        let filters = (states, repo, labels, role, parent, workflow);
         let page = Page::read(request.page_size, &request.page_token, &filters)?;
+        let workflow = match &request.workflow {
+            Some(workflow) => Some(self.resolve_workflow(workflow).await?),
+            None => None,
+        };
         let parent = match &request.parent {
             Some(parent) => Some(self.store.resolve(parent).await?),
             None => None,
@@ -46,6 +52,7 @@ impl App {
             labels: request.labels,
             role: request.role,
             parent,
+            workflow,
             before: page.before,
             limit: page.limit(),
         };

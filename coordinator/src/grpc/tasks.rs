@@ -139,6 +139,7 @@ fn read_list(request: v1::ListRequest) -> Result<ListRequest, Error> {
         labels,
         role: Some(request.role).filter(|role| !role.is_empty()),
         parent: Some(request.parent).filter(|parent| !parent.is_empty()),
+        workflow: Some(request.workflow).filter(|workflow| !workflow.is_empty()),
         page_size: request.page_size,
         page_token: request.page_token,
     })

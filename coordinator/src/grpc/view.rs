@@ -64,6 +64,7 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
         parent_id,
         parent_number,
         goes_on_from: entry.goes_on_from.map(|task| task.to_string()).unwrap_or_default(),
+        workflow_id: entry.workflow.map(|workflow| workflow.to_string()).unwrap_or_default(),
         cancelled_because,
         progress,
         progress_percent,

@@ -3,6 +3,7 @@
 use factory_domain::{
     AgentKind, AttemptId, AttemptState, Because, Continuation, DependencyPolicy, Labels, Left, Preference,
     Progress, Report, SessionId, Settled, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    WorkflowId,
 };
 
 #[derive(Debug, Clone)]
@@ -84,6 +85,8 @@ pub struct TaskEntry {
     /// With its short number.
     pub parent: Option<(TaskId, u64)>,
     pub goes_on_from: Option<TaskId>,
+    /// It is a step of this one.
+    pub workflow: Option<WorkflowId>,
     /// Tasks that name it as their parent.
     pub children: u32,
     /// By its agent's newest word.
@@ -126,6 +129,8 @@ pub struct ListFilter {
     pub role: Option<String>,
     /// Only children of this task.
     pub parent: Option<TaskId>,
+    /// Only steps of this workflow.
+    pub workflow: Option<WorkflowId>,
     /// Only tasks with a smaller number: where the page before ended.
     pub before: Option<u64>,
     pub limit: u32,

@@ -216,7 +216,7 @@ async fn an_agent_hands_on_with_its_branch() {
     for task in ["1", "2"] {
         let request = v1::ListHandoffsRequest { task: task.into(), ..Default::default() };
         let found = soon(board.list_handoffs(request)).await.expect("listed").into_inner();
-        assert_eq!(found.handoffs, [kept.clone()], "of task {task}");
+        assert_eq!(found.handoffs, std::slice::from_ref(&kept), "of task {task}");
     }
     let get = v1::GetHandoffRequest { handoff: "1".into() };
     assert_eq!(soon(board.get_handoff(get)).await.expect("there").into_inner().handoff, Some(kept));

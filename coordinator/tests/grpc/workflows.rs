@@ -131,6 +131,10 @@ async fn a_review_with_issues_is_revised_and_reviewed_again_through_restarts() {
     assert_eq!((end.steps[1].detail.as_str(), end.steps[3].detail.as_str()), ("1 issue", "approved"));
     let goes_on_from = end.steps[2].task.as_ref().expect("a task").goes_on_from.clone();
     assert_eq!(goes_on_from, end.steps[0].task.as_ref().expect("a task").id);
+    let list = v1::ListRequest { workflow: workflow.number.to_string(), ..Default::default() };
+    let listed = soon(factory.client.tasks().list(list)).await.expect("listed").into_inner().tasks;
+    assert_eq!(listed.len(), 4, "its steps that ran");
+    assert!(listed.iter().all(|task| task.workflow_id == workflow.id));
     let iterations: Vec<_> = end.handoffs.iter().map(|handoff| handoff.iteration).collect();
     assert_eq!(iterations, [1, 1, 2], "each step with an input was handed it");
     assert!(end.handoffs[1].context.contains("It leaks.") && end.handoffs[1].branch == branch);

@@ -138,7 +138,7 @@ impl App {
         self.workflow_of(id).await
     }
 
-    async fn resolve_workflow(&self, name: &str) -> Result<WorkflowId, Error> {
+    pub(in crate::app) async fn resolve_workflow(&self, name: &str) -> Result<WorkflowId, Error> {
         self.store.resolve_workflow(name).await.map_err(|error| match error {
             ResolveError::NotFound(name) => Error::NoSuchWorkflow(name),
             ResolveError::Ambiguous { name } => Error::invalid(

@@ -65,6 +65,10 @@ fn branch(query: &mut QueryBuilder<Sqlite>, filter: &ListFilter, state: Option<&
     if let Some(parent) = filter.parent {
         query.push(" AND f.parent_id = ").push_bind(parent.as_bytes().to_vec());
     }
+    if let Some(workflow) = filter.workflow {
+        query.push(" AND f.id IN (SELECT s.task_id FROM workflow_steps s WHERE s.workflow_id = ");
+        query.push_bind(workflow.as_bytes().to_vec()).push(")");
+    }
     if !filter.labels.is_empty() {
         query.push(WITH_LABELS).push_bind(to_json(&filter.labels)).push(WITH_LABELS_END);
     }

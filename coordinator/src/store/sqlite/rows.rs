@@ -5,7 +5,7 @@ use std::str::FromStr;
 use factory_domain::question::ENDED_ITS_TURN;
 use factory_domain::{
     AttemptId, AttemptState, Contact, Continuation, Event, Failure, Lease, Outcome, ParkReason, Preference,
-    Report, ReturnReason, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId,
+    Report, ReturnReason, Tally, TaskId, TaskSpec, TaskState, Timestamp, WorkerId, WorkflowId,
 };
 use serde::de::DeserializeOwned;
 
@@ -33,6 +33,10 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> String {
 
 pub(super) fn task_id(bytes: &[u8]) -> Result<TaskId, StoreError> {
     TaskId::from_slice(bytes).map_err(corrupt)
+}
+
+pub(super) fn workflow_id(bytes: &[u8]) -> Result<WorkflowId, StoreError> {
+    WorkflowId::from_slice(bytes).map_err(corrupt)
 }
 
 pub(super) fn attempt_id(bytes: &[u8]) -> Result<AttemptId, StoreError> {
@@ -161,6 +165,7 @@ pub(super) struct TaskRow {
     goes_on_from: Option<Vec<u8>>,
     children: u32,
     progress: Option<String>,
+    workflow_id: Option<Vec<u8>>,
 }
 
 impl TaskRow {
@@ -188,6 +193,7 @@ impl TaskRow {
                 None => None,
             },
             goes_on_from: self.goes_on_from.as_deref().map(task_id).transpose()?,
+            workflow: self.workflow_id.as_deref().map(workflow_id).transpose()?,
             children: self.children,
             progress: self.progress.as_deref().map(|json| from_json(json, "progress")).transpose()?,
         })

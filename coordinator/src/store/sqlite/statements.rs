@@ -39,6 +39,7 @@ macro_rules! task_columns {
          t.on_failed_dependency, t.parent_id,
          (SELECT p.number FROM tasks p WHERE p.id = t.parent_id) AS parent_number, t.goes_on_from,
          (SELECT count(*) FROM tasks c WHERE c.parent_id = t.id) AS children, t.progress,
+         (SELECT s.workflow_id FROM workflow_steps s WHERE s.task_id = t.id) AS workflow_id,
          a.worker_id, a.state AS attempt_state, a.unreachable_since, a.report, w.name AS worker_name"
     };
 }

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use factory_domain::workflow::{Definition, WorkflowState};
 use factory_domain::{BranchName, TaskId, Timestamp, WorkflowId};
-use uuid::Uuid;
 
 use super::job::{Outcome, Tx, Verb};
 use super::rows::{self, corrupt, from_json, to_json};
@@ -30,7 +29,7 @@ impl WorkflowStore for SqliteStore {
                 .await
                 .map_err(StoreError::from)?;
             if let Some(id) = id {
-                return Ok(workflow_id(&id)?);
+                return Ok(rows::workflow_id(&id)?);
             }
         }
         let Some((first, last)) = read::as_prefix(name) else {
@@ -44,7 +43,7 @@ impl WorkflowStore for SqliteStore {
             .map_err(StoreError::from)?;
         match &ids[..] {
             [] => Err(ResolveError::NotFound(name.to_owned())),
-            [id] => Ok(workflow_id(id)?),
+            [id] => Ok(rows::workflow_id(id)?),
             _ => Err(ResolveError::Ambiguous { name: name.to_owned() }),
         }
     }
@@ -71,7 +70,7 @@ impl WorkflowStore for SqliteStore {
     async fn open_workflows(&self) -> Result<Vec<WorkflowId>, StoreError> {
         let ids: Vec<Vec<u8>> =
             sqlx::query_scalar(statements::OPEN_WORKFLOWS).fetch_all(&self.readers).await?;
-        ids.iter().map(|id| workflow_id(id)).collect()
+        ids.iter().map(|id| rows::workflow_id(id)).collect()
     }
 
     async fn workflow_steps(&self, id: WorkflowId) -> Result<Vec<StepEntry>, StoreError> {
@@ -265,10 +264,6 @@ impl Verb for WishEnded {
     }
 }
 
-fn workflow_id(bytes: &[u8]) -> Result<WorkflowId, StoreError> {
-    Uuid::from_slice(bytes).map(WorkflowId::from_uuid).map_err(corrupt)
-}
-
 #[derive(sqlx::FromRow)]
 struct WorkflowRow {
     number: i64,
@@ -290,7 +285,7 @@ impl WorkflowRow {
         let definition: Definition = from_json(&self.definition, "definition")?;
         let state = WorkflowState::from_parts(&self.state, self.failure);
         Ok(WorkflowEntry {
-            id: workflow_id(&self.id)?,
+            id: rows::workflow_id(&self.id)?,
             number: rows::unsigned(self.number)?,
             request: from_json(&self.request, "request")?,
             definition,
