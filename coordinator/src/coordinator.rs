@@ -22,7 +22,7 @@ use crate::server::Listener;
 use crate::store::instance_lock::{InstanceLock, LockError};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
-use crate::{background, grpc, server};
+use crate::{background, grpc, http, server};
 
 /// How long open calls and loops may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(5);
@@ -121,7 +121,8 @@ impl Coordinator {
         app.embedder = config.embeddings.map(Embedder::new).transpose()?.map(Arc::new);
         let app = Arc::new(app);
         let health = tonic_health::server::HealthReporter::new();
-        let router = server::router(grpc::routes(&app, &health).await, config.token);
+        let router =
+            server::router(grpc::routes(&app, &health).await, http::routes(Arc::clone(&app)), config.token);
         let mut loops = JoinSet::new();
         loops.spawn(background::dispatch::run(Arc::clone(&app)));
         loops.spawn(background::due::run(Arc::clone(&app)));

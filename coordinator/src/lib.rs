@@ -10,7 +10,7 @@
 //! | `logs`, `artifacts` | what agents print, and the files kept of their work |
 //! | `library` | roles and templates: the built-in ones, and a user's own |
 //! | `embeddings` | texts as vectors, by an endpoint elsewhere |
-//! | `grpc` | handlers that translate |
+//! | `grpc`, `http` | handlers that translate |
 //! | `background` | the loops that offer tasks and apply what is due |
 
 mod app;
@@ -21,6 +21,7 @@ pub mod config;
 mod coordinator;
 pub mod embeddings;
 mod grpc;
+mod http;
 pub mod library;
 pub mod logs;
 pub mod server;

@@ -60,11 +60,11 @@ impl Connection for TcpStream {
     }
 }
 
-/// The gRPC services and `/health`, behind the token.
-pub fn router(routes: Routes, token: Option<AuthToken>) -> Router {
+/// The gRPC services, REST and `/health`, behind the token.
+pub fn router(grpc: Routes, rest: Router, token: Option<AuthToken>) -> Router {
     let token = token.map(Arc::new);
-    routes
-        .into_axum_router()
+    grpc.into_axum_router()
+        .merge(rest)
         .route("/health", get(health))
         .layer(axum::middleware::from_fn_with_state(token, auth::require_token))
 }

@@ -16,6 +16,7 @@ mod locks;
 mod logs;
 mod memory;
 mod questions;
+mod rest;
 mod retention;
 mod setup;
 mod skew;

@@ -47,6 +47,16 @@ pub struct State {
 }
 
 impl State {
+    /// What has come so far, for a test that waited in vain.
+    fn summary(&self) -> String {
+        let held = self.heartbeats.iter().filter(|heartbeat| !heartbeat.held.is_empty()).count();
+        let (hellos, heartbeats, reports) = (self.hellos.len(), self.heartbeats.len(), self.reports.len());
+        let last = self.said.last();
+        format!(
+            "{hellos} hellos, {heartbeats} heartbeats ({held} name attempts), {reports} reports, last said {last:?}"
+        )
+    }
+
     pub fn newest_checkpoint(&self, attempt: &str) -> Option<v1::Checkpoint> {
         let own = self.checkpoints.iter().filter(|request| request.attempt_id == attempt);
         own.filter_map(|request| request.checkpoint.clone()).max_by_key(|checkpoint| checkpoint.number)
@@ -166,7 +176,7 @@ impl Coordinator {
         };
         match tokio::time::timeout(PATIENCE, found).await {
             Ok(found) => found,
-            Err(_) => panic!("waited in vain for {what}"),
+            Err(_) => panic!("waited in vain for {what}; {}", self.with(|state| state.summary())),
         }
     }
 
