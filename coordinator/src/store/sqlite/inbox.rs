@@ -6,7 +6,7 @@ use sqlx::SqlitePool;
 
 use super::job::{Tx, Verb};
 use super::rows::{self, to_json};
-use super::statements;
+use super::statements::inbox as statements;
 use crate::store::StoreError;
 
 /// Notices read at once; the rest come with the next look.

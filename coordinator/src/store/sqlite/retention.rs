@@ -8,7 +8,7 @@ use sqlx::SqlitePool;
 use super::artifact::{ArtifactRow, kind_of, name_of};
 use super::job::{Tx, Verb};
 use super::rows::{self, from_json, to_json};
-use super::statements;
+use super::statements::retention as statements;
 use crate::store::{
     ArtifactEntry, ArtifactKey, ArtifactKind, KeptArtifact, LogStanding, Pruned, PrunedItem, StoreError,
 };

@@ -20,8 +20,10 @@ pub(super) mod admission;
 pub(super) mod board;
 pub(super) mod dependencies;
 pub(super) mod family;
+pub(super) mod inbox;
 pub(super) mod memory;
 pub(super) mod questions;
+pub(super) mod retention;
 pub(super) mod upstreams;
 pub(super) mod workflows;
 
@@ -294,72 +296,6 @@ statements! {
     ARTIFACTS =
         "SELECT attempt_id, kind, name, bytes, sha256 FROM artifacts WHERE attempt_id = ?1 ORDER BY kind, name";
 
-    // The inbox.
-    ADD_NOTICES =
-        "INSERT INTO inbox (task_id, at, notice)
-         SELECT t.id, ?2, n.value ->> '$.notice'
-         FROM json_each(?1) AS n CROSS JOIN tasks t ON t.id = unhex(n.value ->> '$.task', '-')
-         WHERE t.ended_at IS NULL
-         ORDER BY n.key";
-    /// After the later of what is asked for and what the agent has been told.
-    NOTICES =
-        "SELECT i.number, i.notice FROM inbox i
-         WHERE i.task_id = ?1
-           AND i.number > max(?2, coalesce((SELECT up_to FROM told WHERE task_id = ?1), 0))
-         ORDER BY i.number LIMIT ?3";
-    NOTE_TOLD =
-        "INSERT INTO told (task_id, up_to) VALUES (?1, ?2)
-         ON CONFLICT (task_id) DO UPDATE SET up_to = max(up_to, excluded.up_to)";
-
-    // Retention.
-    LOG_STANDINGS =
-        "SELECT a.id, a.task_id, t.ended_at,
-                EXISTS (SELECT 1 FROM pruned p WHERE p.attempt_id = a.id AND p.kind = 'log')
-         FROM json_each(?1) AS wanted
-         CROSS JOIN attempts a ON a.id = unhex(wanted.value, '-')
-         CROSS JOIN tasks t ON t.id = a.task_id";
-    KEPT_ARTIFACTS =
-        "SELECT f.attempt_id, f.kind, f.name, f.bytes, f.sha256, a.task_id, t.state, t.ended_at,
-                coalesce(t.spec ->> '$.keep_session', false) AS keep_session,
-                CASE f.kind WHEN 'bundle' THEN a.report ->> '$.commits[0].id' END AS newest,
-                CASE f.kind WHEN 'bundle' THEN (
-                    SELECT json_group_array(c.value ->> '$.id')
-                    FROM attempts p CROSS JOIN json_each(p.report, '$.commits') AS c
-                    WHERE p.task_id = a.task_id AND p.report ->> '$.delivery.kind' = 'pushed') END AS pushed
-         FROM artifacts f CROSS JOIN attempts a ON a.id = f.attempt_id CROSS JOIN tasks t ON t.id = a.task_id
-         WHERE (f.attempt_id, f.kind, f.name) > (?1, ?2, ?3)
-         ORDER BY f.attempt_id, f.kind, f.name LIMIT ?4";
-    PRUNE_LOGS =
-        "INSERT INTO pruned (attempt_id, kind, name, bytes, pruned_at, because)
-         SELECT a.id, m.value ->> '$.kind', m.value ->> '$.name', m.value ->> '$.bytes', ?2, m.value -> '$.because'
-         FROM json_each(?1) AS m
-         CROSS JOIN attempts a ON a.id = unhex(m.value ->> '$.attempt', '-')
-         CROSS JOIN tasks t ON t.id = a.task_id
-         WHERE t.ended_at IS NOT NULL
-         ON CONFLICT (attempt_id, kind, name) DO NOTHING
-         RETURNING attempt_id";
-    PRUNE_ARTIFACTS =
-        "INSERT INTO pruned (attempt_id, kind, name, bytes, pruned_at, because)
-         SELECT f.attempt_id, f.kind, f.name, f.bytes, ?2, m.value -> '$.because'
-         FROM json_each(?1) AS m
-         CROSS JOIN artifacts f ON f.attempt_id = unhex(m.value ->> '$.attempt', '-')
-              AND f.kind = m.value ->> '$.kind' AND f.name = m.value ->> '$.name'
-         CROSS JOIN attempts a ON a.id = f.attempt_id
-         CROSS JOIN tasks t ON t.id = a.task_id
-         WHERE t.ended_at IS NOT NULL
-         ON CONFLICT (attempt_id, kind, name) DO UPDATE SET
-             bytes = excluded.bytes, pruned_at = excluded.pruned_at, because = excluded.because
-         RETURNING attempt_id, kind, name";
-    FORGET_PRUNED =
-        "DELETE FROM artifacts WHERE (attempt_id, kind, name) IN (
-             SELECT p.attempt_id, p.kind, p.name
-             FROM json_each(?1) AS m
-             CROSS JOIN pruned p ON p.attempt_id = unhex(m.value ->> '$.attempt', '-')
-                  AND p.kind = m.value ->> '$.kind' AND p.name = m.value ->> '$.name'
-             WHERE p.pruned_at = ?2)";
-    PRUNED =
-        "SELECT kind, name, bytes, pruned_at, because FROM pruned WHERE attempt_id = ?1 ORDER BY kind, name";
-
     // Reads.
     TASK = concat!(
         "SELECT ", task_columns!(), ", p.prompt FROM tasks t JOIN prompts p ON p.task_number = t.number ",
@@ -397,8 +333,10 @@ mod tests {
             board::ALL,
             dependencies::ALL,
             family::ALL,
+            inbox::ALL,
             memory::ALL,
             questions::ALL,
+            retention::ALL,
             upstreams::ALL,
             workflows::ALL,
         ]
@@ -446,11 +384,11 @@ mod tests {
             (EVENTS_AFTER, "SEARCH e USING INTEGER PRIMARY KEY"),
             (EVENTS_AFTER_OF, "events_by_task"),
             (TASKS_BETWEEN, "sqlite_autoindex_tasks_1"),
-            (LOG_STANDINGS, "sqlite_autoindex_attempts_1"),
-            (KEPT_ARTIFACTS, "SEARCH f USING PRIMARY KEY"),
-            (PRUNE_LOGS, "sqlite_autoindex_attempts_1"),
-            (PRUNE_ARTIFACTS, "SEARCH f USING PRIMARY KEY"),
-            (FORGET_PRUNED, "SEARCH artifacts USING PRIMARY KEY"),
+            (retention::LOG_STANDINGS, "sqlite_autoindex_attempts_1"),
+            (retention::KEPT_ARTIFACTS, "SEARCH f USING PRIMARY KEY"),
+            (retention::PRUNE_LOGS, "sqlite_autoindex_attempts_1"),
+            (retention::PRUNE_ARTIFACTS, "SEARCH f USING PRIMARY KEY"),
+            (retention::FORGET_PRUNED, "SEARCH artifacts USING PRIMARY KEY"),
             (board::TELL_OF_MESSAGE, "tasks_by_state"),
             (board::TELL_OF_MESSAGE, "messages_in_thread"),
             (board::THREAD, "messages_in_thread"),
