@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use factory_proto::client::Client;
-use factory_proto::v1::{Task, TaskState};
+use factory_proto::v1::{ListHandoffsRequest, Task, TaskState};
 use factory_tests::harness::coordinator::Coordinator;
 use factory_tests::harness::ctl::{Ctl, Said};
 use factory_tests::harness::host::Host;
@@ -156,4 +156,25 @@ async fn work_that_is_not_pushed_and_work_behind_a_task_without_any_are_started_
     let (branch, _) = fixture.work_of(3).await;
     assert_eq!(fixture.origin.file(&branch, "kept.txt"), "k");
     assert_eq!(fixture.origin.file(&branch, "last.txt"), "l");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_hands_on_is_shown_with_both_and_names_its_branch() {
+    let fixture = Fixture::start().await;
+    let said = fixture
+        .plan(
+            "- {id: first, task: \"write a.txt x\\ncommit Add a\\nhandoff reviewer: Look at a.txt first.\"}
+- {id: next, role: reviewer, after: [first], task: say hello}\n",
+        )
+        .await;
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    let (branch, _) = fixture.work_of(1).await;
+    for task in ["1", "2"] {
+        let list = ListHandoffsRequest { task: task.to_owned(), ..ListHandoffsRequest::default() };
+        let handoffs =
+            fixture.client.board().list_handoffs(list).await.expect("listed").into_inner().handoffs;
+        let [handoff] = handoffs.as_slice() else { panic!("of task {task}: {handoffs:?}") };
+        assert_eq!((handoff.from_task_number, handoff.to_role.as_str()), (1, "reviewer"));
+        assert_eq!((handoff.context.as_str(), &handoff.branch), ("Look at a.txt first.", &branch));
+    }
 }

@@ -7,6 +7,7 @@ use factory_domain::AgentKind;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::assignment::Place;
 use super::run::Work;
 use super::said::{self, Post};
 use crate::blocking;
@@ -37,7 +38,11 @@ impl Work {
         // A program reads its task alone: what else there is comes with the first tool it calls.
         let listens = assignment.spec.agent != AgentKind::Command;
         let told = if listens { assignment.notices.cursor } else { 0 };
-        Who { worker: self.host.worker, task: assignment.task, told, listens }
+        let branch = match assignment.place() {
+            Some(Place::Worktree(worktree)) => Some(worktree.branch.clone()),
+            _ => None,
+        };
+        Who { worker: self.host.worker, task: assignment.task, told, listens, branch }
     }
 
     /// Keeps the agent informed until it has ended.

@@ -14,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
-use factory_domain::{AttemptId, TaskId, WorkerId};
+use factory_domain::{AttemptId, BranchName, TaskId, WorkerId};
 use factory_proto::v1;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -128,7 +128,6 @@ impl Endpoint {
 }
 
 /// An attempt that takes a seat.
-#[derive(Clone, Copy)]
 pub struct Who {
     pub worker: WorkerId,
     pub task: TaskId,
@@ -136,6 +135,8 @@ pub struct Who {
     pub told: u64,
     /// Whether it hears of news whatever it does; otherwise only when it calls a tool of the endpoint's.
     pub listens: bool,
+    /// Where its work is, for those it hands it to.
+    pub branch: Option<BranchName>,
 }
 
 /// A seat as long as its attempt runs; dropped, its secret opens nothing any more.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use factory_domain::{AttemptId, Notice, NoticeKind, Notices, QuestionId};
+use factory_domain::{AttemptId, BranchName, Notice, NoticeKind, Notices, QuestionId};
 use factory_proto::convert::notice_from_wire;
 use factory_proto::v1;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,7 @@ pub struct Seat {
     acknowledged: AtomicU64,
     /// News is fetched as it comes; otherwise when the agent calls, so that one that never does costs nothing.
     listens: bool,
+    branch: Option<BranchName>,
     ask_wait: Duration,
     /// Keys of calls that may have been done, by what was called.
     unanswered: Mutex<HashMap<String, String>>,
@@ -65,6 +66,7 @@ impl Seat {
             mailbox: Mailbox::new(who.told),
             acknowledged: AtomicU64::new(0),
             listens: who.listens,
+            branch: who.branch.clone(),
             ask_wait,
             unanswered: Mutex::default(),
             asked: Arc::default(),
@@ -82,6 +84,11 @@ impl Seat {
     /// For every request: who speaks.
     pub fn attempt(&self) -> Option<v1::AttemptRef> {
         Some(self.attempt.clone())
+    }
+
+    /// The branch of its work; `None` without a repository.
+    pub fn branch(&self) -> Option<&BranchName> {
+        self.branch.as_ref()
     }
 
     pub fn link(&self) -> &Link {

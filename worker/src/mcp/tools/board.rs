@@ -177,6 +177,7 @@ impl Tools {
                 to_role: handoff.to_role.clone().unwrap_or_default(),
                 context: handoff.context.clone(),
                 artifacts: handoff.artifacts.clone(),
+                branch: self.seat.branch().map(ToString::to_string).unwrap_or_default(),
                 ..v1::NewHandoff::default()
             }),
         };
