@@ -144,8 +144,16 @@ impl Page {
         if !spec.argv.is_empty() {
             self.field("argv", &format!("{:?}", spec.argv));
         }
+        self.field("role", &spec.role);
+        self.field("type", &spec.r#type);
+        self.field("issue", &spec.issue);
+        self.field("project", &spec.project);
         self.field("repository", if spec.repo.is_empty() { "none" } else { &spec.repo });
         self.field("base", &spec.base);
+        self.field("directory", &spec.directory);
+        self.field("touches", &spec.touches.join(" "));
+        self.field("keys", &spec.keys.join(" "));
+        self.field("acceptance", &spec.acceptance);
         if !spec.labels.is_empty() {
             let mut labels: Vec<_> =
                 spec.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -2,6 +2,7 @@
 //! own, reached over its socket, with the scripted agent doing the work.
 
 mod board;
+mod children;
 mod demo;
 mod factory;
 mod library;

@@ -18,6 +18,8 @@ pub struct ReportView<'a> {
     pub commits: Vec<CommitView<'a>>,
     pub diff_stat: DiffStatView,
     pub delivery: DeliveryView<'a>,
+    /// What the agent answered by its task's schema, as JSON text.
+    pub structured_output: Option<&'a str>,
 }
 
 impl<'a> From<&'a v1::Report> for ReportView<'a> {
@@ -41,6 +43,7 @@ impl<'a> From<&'a v1::Report> for ReportView<'a> {
             commits: report.commits.iter().map(CommitView::from).collect(),
             diff_stat: report.diff_stat.as_ref().map(DiffStatView::from).unwrap_or_default(),
             delivery: report.delivery.as_ref().map(DeliveryView::from).unwrap_or_default(),
+            structured_output: some(&report.structured_output),
         }
     }
 }

@@ -55,6 +55,7 @@ pub struct TaskView<'a> {
     pub parent_id: Option<&'a str>,
     pub parent_number: Option<u64>,
     pub goes_on_from: Option<&'a str>,
+    pub workflow_id: Option<&'a str>,
     pub children: u32,
     pub cancelled_because: Option<&'a str>,
     pub progress: Option<&'a str>,
@@ -94,6 +95,7 @@ impl<'a> From<&'a v1::Task> for TaskView<'a> {
             parent_id: some(&task.parent_id),
             parent_number: (task.parent_number != 0).then_some(task.parent_number),
             goes_on_from: some(&task.goes_on_from),
+            workflow_id: some(&task.workflow_id),
             children: task.children,
             cancelled_because: some(&task.cancelled_because),
             progress: some(&task.progress),
@@ -155,6 +157,16 @@ pub struct SpecView<'a> {
     pub budget_micro_usd: Option<u64>,
     pub budget_tokens: Option<u64>,
     pub max_turns: Option<u32>,
+    pub role: Option<&'a str>,
+    #[serde(rename = "type")]
+    pub task_type: Option<&'a str>,
+    pub acceptance: Option<&'a str>,
+    pub directory: Option<&'a str>,
+    pub touches: &'a [String],
+    pub keys: &'a [String],
+    pub issue: Option<&'a str>,
+    pub project: Option<&'a str>,
+    pub submitter: Option<&'a str>,
 }
 
 impl<'a> From<&'a v1::TaskSpec> for SpecView<'a> {
@@ -188,6 +200,15 @@ impl<'a> From<&'a v1::TaskSpec> for SpecView<'a> {
             budget_micro_usd: spec.budget_micro_usd,
             budget_tokens: spec.budget_tokens,
             max_turns: spec.max_turns,
+            role: some(&spec.role),
+            task_type: some(&spec.r#type),
+            acceptance: some(&spec.acceptance),
+            directory: some(&spec.directory),
+            touches: &spec.touches,
+            keys: &spec.keys,
+            issue: some(&spec.issue),
+            project: some(&spec.project),
+            submitter: some(&spec.submitter),
         }
     }
 }
