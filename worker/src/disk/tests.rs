@@ -245,7 +245,10 @@ async fn a_clone_is_packed_and_a_locked_one_is_left_alone() {
     assert!(!host.cache.collect_garbage(&clone).await.expect("left alone"));
     assert!(host.cache.tidy(&clone, || unreachable!("it is locked")).await.expect("left alone").is_none());
     drop(lock);
-    assert!(host.cache.collect_garbage(&clone).await.expect("packed"));
+    // A process that another test is just about to start may share the lock until it is executed.
+    while !host.cache.collect_garbage(&clone).await.expect("packed") {
+        drop(crate::repo::lock::RepositoryLock::acquire(&clone).await.expect("locked"));
+    }
     assert!(loose().starts_with("0 objects"), "{}", loose());
     assert_eq!(host.git(&worktree.path, &["status", "--porcelain"]), "");
 }
