@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "factory/v1/task.proto",
     "factory/v1/log.proto",
     "factory/v1/worker.proto",
@@ -15,6 +15,7 @@ const FILES: [&str; 9] = [
     "factory/v1/memory.proto",
     "factory/v1/library.proto",
     "factory/v1/workflow.proto",
+    "factory/v1/repo.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

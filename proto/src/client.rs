@@ -40,6 +40,7 @@ use crate::v1::fleet_service_client::FleetServiceClient;
 use crate::v1::library_service_client::LibraryServiceClient;
 use crate::v1::log_service_client::LogServiceClient;
 use crate::v1::memory_service_client::MemoryServiceClient;
+use crate::v1::repo_service_client::RepoServiceClient;
 use crate::v1::task_service_client::TaskServiceClient;
 use crate::v1::worker_service_client::WorkerServiceClient;
 use crate::v1::workflow_service_client::WorkflowServiceClient;
@@ -201,6 +202,10 @@ impl Client {
 
     pub fn workflows(&self) -> WorkflowServiceClient<Transport> {
         WorkflowServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
+    }
+
+    pub fn repos(&self) -> RepoServiceClient<Transport> {
+        RepoServiceClient::new(self.transport.clone()).max_decoding_message_size(MAX_RECEIVE)
     }
 
     pub fn worker(&self) -> WorkerServiceClient<Transport> {

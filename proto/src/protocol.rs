@@ -10,6 +10,8 @@
 //! 3. Agents that act beside their own work (`AgentService`), and that may end by asking
 //!    (`OUTCOME_KIND_ASKED`). For a coordinator that does not know it, the worker gives agents no
 //!    endpoint, so that none can ask.
+//! 4. What lies on a worker's disk, and jobs about repositories (`Inventory`, `RepoJob`). A coordinator
+//!    that does not know them is told of no disk; a worker that does not is given no job.
 //!
 //! A worker says the range it speaks in Hello, the oldest where a coordinator of version 1 looks
 //! for the only one; the coordinator takes the newest that both speak and says it in Welcome.
@@ -19,13 +21,15 @@ use std::fmt;
 use crate::v1;
 
 /// The newest version of the worker protocol this build speaks.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 /// The oldest it still speaks.
 pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
 /// From this version on, an attempt can end by being handed over.
 pub const HANDS_OVER: u32 = 2;
 /// From this version on, agents can act beside their own work.
 pub const AGENTS_ACT: u32 = 3;
+/// From this version on, a worker tells what lies on its disk, and does jobs about repositories.
+pub const KEEPS_REPOS: u32 = 4;
 
 /// The versions one peer speaks: all from the oldest to the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -163,4 +163,10 @@ impl App {
             tasks: TaskTracker::new(),
         }
     }
+
+    /// Where the event feed is now: read before anything else, so that what happens meanwhile is seen twice
+    /// rather than not at all.
+    pub fn cursor(&self) -> u64 {
+        *self.store.feed().borrow()
+    }
 }

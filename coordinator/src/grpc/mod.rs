@@ -12,6 +12,7 @@ mod library;
 mod logs;
 mod memory;
 mod questions;
+mod repos;
 mod session;
 mod status;
 mod tasks;
@@ -29,6 +30,7 @@ use factory_proto::v1::fleet_service_server::FleetServiceServer;
 use factory_proto::v1::library_service_server::LibraryServiceServer;
 use factory_proto::v1::log_service_server::LogServiceServer;
 use factory_proto::v1::memory_service_server::MemoryServiceServer;
+use factory_proto::v1::repo_service_server::RepoServiceServer;
 use factory_proto::v1::task_service_server::TaskServiceServer;
 use factory_proto::v1::worker_service_server::WorkerServiceServer;
 use factory_proto::v1::workflow_service_server::WorkflowServiceServer;
@@ -56,6 +58,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
     let workflows = WorkflowServiceServer::new(workflow::Workflows(Arc::clone(app)));
     let library = LibraryServiceServer::new(library::Library(Arc::clone(app)));
     let memories = MemoryServiceServer::new(memory::Memories(Arc::clone(app)));
+    let repos = RepoServiceServer::new(repos::Repos(Arc::clone(app)));
     let board = BoardServiceServer::new(board::Board(Arc::clone(app)));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
@@ -74,6 +77,7 @@ pub async fn routes(app: &Arc<App>, health: &HealthReporter) -> Routes {
         .add_service(library)
         .add_service(workflows)
         .add_service(memories)
+        .add_service(repos)
         .add_service(reflection)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
 }

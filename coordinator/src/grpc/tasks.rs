@@ -64,6 +64,14 @@ impl TaskService for Tasks {
         Ok(Response::new(v1::RetryResponse { task: Some(view::submitted(task)) }))
     }
 
+    async fn release(&self, _: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
+        Err(Status::unimplemented("release"))
+    }
+
+    async fn stats(&self, _: Request<v1::StatsRequest>) -> Result<Response<v1::StatsResponse>, Status> {
+        Err(Status::unimplemented("stats"))
+    }
+
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let v1::WatchRequest { tasks, after, follow, until_ended } = request.into_inner();
         let watcher = self.0.watch(&tasks, after, follow, until_ended).await?;

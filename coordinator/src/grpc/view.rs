@@ -200,6 +200,7 @@ pub fn worker(view: WorkerView) -> v1::Worker {
         drain: drain_state(view.drain).into(),
         draining_since_ms: millis(view.row.draining_since),
         hand_over_at_ms: millis(view.row.hand_over_at),
+        load: None,
     }
 }
 

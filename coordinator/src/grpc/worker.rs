@@ -96,6 +96,20 @@ impl WorkerService for Workers {
         Ok(Response::new(stream_to_client(&self.0, parts)))
     }
 
+    async fn inventory(
+        &self,
+        _: Request<v1::InventoryRequest>,
+    ) -> Result<Response<v1::InventoryResponse>, Status> {
+        Err(Status::unimplemented("inventory"))
+    }
+
+    async fn repo_job_done(
+        &self,
+        _: Request<v1::RepoJobDoneRequest>,
+    ) -> Result<Response<v1::RepoJobDoneResponse>, Status> {
+        Err(Status::unimplemented("jobs about repositories"))
+    }
+
     async fn report(
         &self,
         request: Request<v1::ReportRequest>,

@@ -1,23 +1,40 @@
-//! REST, for programs that speak JSON. Handlers translate, as those of gRPC do: the same use cases,
-//! views of its own, and every error a problem of RFC 9457.
+//! REST, live streams and the dashboard, for programs that speak JSON and for browsers. Handlers translate,
+//! as those of gRPC do: the same use cases, views of their own, and every error a problem of RFC 9457.
+//!
+//! | room | what |
+//! |---|---|
+//! | `tasks`, `questions`, … | the routes of one thing, with what is sent to them |
+//! | `view` | what is answered: REST sends it as JSON, pages are rendered from it |
+//! | `extract`, `problem` | what was sent, read or refused |
+//! | `openapi` | the document of all routes, made from the handlers |
+//! | `dashboard` | pages, and the files they load |
 
+mod dashboard;
+mod extract;
+mod openapi;
 mod problem;
 mod questions;
+mod tasks;
+mod view;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::post;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
-/// Bytes of one request.
-const MAX_BODY: usize = 256 * 1024;
+/// Bytes of one request: a prompt of the largest size there is, and what stands around it.
+const MAX_BODY: usize = 2 * 1024 * 1024;
 
 pub fn routes(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/api/tasks/{task}/answer", post(questions::answer))
+    let (rest, document) = OpenApiRouter::with_openapi(openapi::document())
+        .merge(tasks::routes())
+        .merge(questions::routes())
+        .split_for_parts();
+    rest.merge(openapi::routes(&document))
+        .merge(dashboard::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

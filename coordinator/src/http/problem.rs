@@ -1,16 +1,17 @@
 //! Errors as RFC 9457 has them.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use tonic::{Code, Status};
+use utoipa::ToSchema;
 
 use crate::app::{Error, FieldViolation};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(skip)]
     code: StatusCode,
@@ -24,7 +25,7 @@ pub struct Problem {
     errors: Vec<BadField>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct BadField {
     field: String,
     detail: String,
@@ -34,6 +35,11 @@ impl Problem {
     fn new(code: StatusCode, detail: String) -> Self {
         let title = code.canonical_reason().unwrap_or("Error");
         Self { code, title, status: code.as_u16(), detail, errors: Vec::new() }
+    }
+
+    /// A fault of this program's own.
+    pub fn internal(detail: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail.to_owned())
     }
 }
 
@@ -51,6 +57,18 @@ impl From<Error> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }

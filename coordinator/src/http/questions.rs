@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use factory_domain::Timestamp;
-use serde::{Deserialize, Serialize};
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::extract::{Body, Path};
 use super::problem::Problem;
+use super::view::Question;
 use crate::app::App;
-use crate::store::QuestionEntry;
+
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(answer))
+}
 
 /// What is sent to answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     text: String,
@@ -25,52 +31,20 @@ pub struct Answer {
     by: String,
 }
 
-#[derive(Debug, Serialize)]
-pub struct Question {
-    id: String,
-    number: u64,
-    task_id: String,
-    task_number: u64,
-    state: &'static str,
-    text: String,
-    options: Vec<String>,
-    answer: Option<String>,
-    answered_by: Option<String>,
-    /// RFC 3339, in UTC, both.
-    asked_at: String,
-    answered_at: Option<String>,
-}
-
-/// `POST /api/tasks/{task}/answer`: the task by its id, a prefix of it, or its number.
-pub async fn answer(
+/// Answer what a task's agent asked.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{task}/answer",
+    tag = "questions",
+    params(("task" = String, Path, description = "Id, a prefix of it, or number")),
+    request_body = Answer,
+    responses((status = OK, body = Question), (status = "4XX", body = Problem, content_type = "application/problem+json"))
+)]
+async fn answer(
     State(app): State<Arc<App>>,
     Path(task): Path<String>,
-    body: Result<Json<Answer>, JsonRejection>,
+    Body(Answer { text, question, by }): Body<Answer>,
 ) -> Result<Json<Question>, Problem> {
-    let Json(Answer { text, question, by }) = body?;
     let answered = app.answer(&task, &question, text, &by).await?;
     Ok(Json(answered.into()))
-}
-
-impl From<QuestionEntry> for Question {
-    fn from(entry: QuestionEntry) -> Self {
-        Self {
-            id: entry.id.to_string(),
-            number: entry.number,
-            task_id: entry.task.to_string(),
-            task_number: entry.task_number,
-            state: entry.state.as_str(),
-            text: entry.text,
-            options: entry.options,
-            answer: entry.answer,
-            answered_by: entry.answered_by,
-            asked_at: utc(entry.asked_at),
-            answered_at: entry.settled_at.map(utc),
-        }
-    }
-}
-
-/// As RFC 3339 has it.
-fn utc(time: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(time.as_millis()).map(|time| time.to_string()).unwrap_or_default()
 }

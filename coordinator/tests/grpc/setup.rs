@@ -240,6 +240,7 @@ impl Worker {
             session_id: session.to_owned(),
             held,
             free_disk_bytes: 1,
+            load: None,
         };
         soon(self.client.worker().heartbeat(request)).await.expect("an answer").into_inner().verdicts
     }

@@ -224,6 +224,7 @@ impl Planner<'_> {
             on_failed_dependency: on_failed.into(),
             parent,
             goes_on_from: goes_on_from.unwrap_or_default(),
+            hold: false,
         };
         Ok(Draft { id, phase, after, task })
     }

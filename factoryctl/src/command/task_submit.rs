@@ -92,6 +92,7 @@ pub fn settle(console: Console, args: TaskArgs) -> Result<v1::NewTask, CommandEr
         on_failed_dependency: on_failed_dependency.into(),
         parent,
         goes_on_from: String::new(),
+        hold: false,
     })
 }
 

@@ -397,6 +397,20 @@ impl WorkerService for Handle {
         Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
     }
 
+    async fn inventory(
+        &self,
+        _: Request<v1::InventoryRequest>,
+    ) -> Result<Response<v1::InventoryResponse>, Status> {
+        Ok(Response::new(v1::InventoryResponse {}))
+    }
+
+    async fn repo_job_done(
+        &self,
+        _: Request<v1::RepoJobDoneRequest>,
+    ) -> Result<Response<v1::RepoJobDoneResponse>, Status> {
+        Ok(Response::new(v1::RepoJobDoneResponse {}))
+    }
+
     async fn report(
         &self,
         request: Request<v1::ReportRequest>,

@@ -1,0 +1,41 @@
+//! Styles and scripts: part of the program, so that pages need nothing from elsewhere.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+
+/// Name, type and content.
+const ASSETS: &[(&str, &str, &str)] = &[
+    ("factory.css", "text/css; charset=utf-8", include_str!("../../../dashboard/assets/factory.css")),
+    ("live.js", "text/javascript; charset=utf-8", include_str!("../../../dashboard/assets/live.js")),
+];
+
+/// Of all of them together: a new release's assets have a new one.
+static TAG: LazyLock<String> = LazyLock::new(|| {
+    let all = ASSETS.iter().fold(Sha256::new(), |hash, (_, _, content)| hash.chain_update(content));
+    format!("\"{}\"", hex::encode(&all.finalize()[..8]))
+});
+
+pub fn routes() -> Router<Arc<App>> {
+    Router::new().route("/assets/{name}", get(asset))
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some((_, kind, content)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    // Asked again each time, and then answered without its content.
+    let caching = [(CACHE_CONTROL, "no-cache"), (ETAG, TAG.as_str())];
+    if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == TAG.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, caching).into_response();
+    }
+    (caching, [(CONTENT_TYPE, *kind)], *content).into_response()
+}

@@ -1,0 +1,25 @@
+//! `/`: the workers, and what they do.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::page;
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::http::view::Worker;
+
+#[derive(Serialize)]
+struct Fleet {
+    workers: Vec<Worker>,
+    /// Of the coordinator's own disk.
+    disk_warning: Option<String>,
+}
+
+pub async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let cursor = app.cursor();
+    let workers = app.workers().await?.into_iter().map(Worker::from).collect();
+    page::render("fleet.html", "Fleet", cursor, Fleet { workers, disk_warning: app.disk_warning() })
+}

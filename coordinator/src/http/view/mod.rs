@@ -1,0 +1,18 @@
+//! What is answered. One set of views: REST sends them as JSON, and pages are rendered from them.
+//!
+//! Times are RFC 3339 in UTC. What there is not is `null`.
+
+mod question;
+mod task;
+mod worker;
+
+use factory_domain::Timestamp;
+
+pub use question::Question;
+pub use task::{Task, TaskDetail};
+pub use worker::Worker;
+
+/// As RFC 3339 has it.
+pub fn utc(time: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(time.as_millis()).map(|time| time.to_string()).unwrap_or_default()
+}
