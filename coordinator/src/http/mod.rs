@@ -34,7 +34,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(questions::routes())
         .split_for_parts();
     rest.merge(openapi::routes(&document))
-        .merge(dashboard::routes())
+        .merge(dashboard::routes(&app))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::app::{Error, FieldViolation};
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(skip)]
     code: StatusCode,
@@ -25,7 +25,7 @@ pub struct Problem {
     errors: Vec<BadField>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct BadField {
     field: String,
     detail: String,
@@ -35,6 +35,10 @@ impl Problem {
     fn new(code: StatusCode, detail: String) -> Self {
         let title = code.canonical_reason().unwrap_or("Error");
         Self { code, title, status: code.as_u16(), detail, errors: Vec::new() }
+    }
+
+    pub fn title(&self) -> &'static str {
+        self.title
     }
 
     /// A fault of this program's own.
@@ -93,8 +97,10 @@ fn status_of(code: Code) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.code, Json(self)).into_response();
+        let mut response = (self.code, Json(&self)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        // For who shows it as a page.
+        response.extensions_mut().insert(self);
         response
     }
 }

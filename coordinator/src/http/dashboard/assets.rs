@@ -12,10 +12,22 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
 /// Name, type and content.
 const ASSETS: &[(&str, &str, &str)] = &[
-    ("factory.css", "text/css; charset=utf-8", include_str!("../../../dashboard/assets/factory.css")),
-    ("live.js", "text/javascript; charset=utf-8", include_str!("../../../dashboard/assets/live.js")),
+    ("factory.css", CSS, include_str!("../../../dashboard/assets/factory.css")),
+    ("forms.js", SCRIPT, include_str!("../../../dashboard/assets/forms.js")),
+    ("frame.js", SCRIPT, include_str!("../../../dashboard/assets/frame.js")),
+    ("icon.svg", SVG, include_str!("../../../dashboard/assets/icon.svg")),
+    ("keys.js", SCRIPT, include_str!("../../../dashboard/assets/keys.js")),
+    ("live.js", SCRIPT, include_str!("../../../dashboard/assets/live.js")),
+    ("morph.js", SCRIPT, include_str!("../../../dashboard/assets/morph.js")),
+    ("refresh.js", SCRIPT, include_str!("../../../dashboard/assets/refresh.js")),
+    ("theme.js", SCRIPT, include_str!("../../../dashboard/assets/theme.js")),
+    ("time.js", SCRIPT, include_str!("../../../dashboard/assets/time.js")),
 ];
 
 /// Of all of them together: a new release's assets have a new one.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::page;
+use super::page::Frame;
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::http::view::Worker;
@@ -18,8 +18,7 @@ struct Fleet {
     disk_warning: Option<String>,
 }
 
-pub async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let cursor = app.cursor();
+pub async fn show(frame: Frame, State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let workers = app.workers().await?.into_iter().map(Worker::from).collect();
-    page::render("fleet.html", "Fleet", cursor, Fleet { workers, disk_warning: app.disk_warning() })
+    frame.page("fleet.html", "Fleet", Fleet { workers, disk_warning: app.disk_warning() })
 }

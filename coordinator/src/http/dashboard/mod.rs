@@ -1,19 +1,37 @@
 //! The dashboard: pages rendered here, which small scripts keep up to date.
 //!
 //! A page is whole without its scripts. They follow the event feed from the cursor that the page was read at, and
-//! fetch the same page again when something on it may have changed.
+//! fetch the same page again when something on it may have changed: its elements marked `data-live`, which need an
+//! `id`, become like their newer selves. What is done on a page is a form, answered by a redirect.
+//!
+//! | room | what |
+//! |---|---|
+//! | `page` | the frame around every page; rendering |
+//! | `filters` | how templates write times, sizes and sums |
+//! | `errors`, `back`, `theme` | problems as pages; where a form came from; light or dark |
+//! | `assets` | styles and scripts; `factory.css` says at its head what there is for pages to use |
+//! | the others | a page each, with the forms on it |
 
 mod assets;
+mod back;
+mod errors;
+mod filters;
 mod fleet;
 mod page;
+mod theme;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
 
 use crate::app::App;
 
-pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/", get(fleet::show)).merge(assets::routes())
+pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(fleet::show))
+        .route("/theme", post(theme::switch))
+        .layer(from_fn_with_state(Arc::clone(app), errors::as_pages))
+        .merge(assets::routes())
 }

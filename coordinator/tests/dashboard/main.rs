@@ -1,0 +1,7 @@
+//! The dashboard's pages as a browser without scripts meets them.
+
+mod browser;
+mod frame;
+#[path = "../grpc/setup.rs"]
+#[expect(dead_code, reason = "it is the gRPC suite's, and this one does not use all of it")]
+mod setup;
