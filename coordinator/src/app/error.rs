@@ -36,6 +36,10 @@ pub enum Error {
     NoSuchHandoff(String),
     #[error("task {task} has no attempt {number}")]
     NoSuchAttempt { task: TaskId, number: u32 },
+    #[error(
+        "there is no place {attempt}:{offset} in this task's logs: that of attempt {attempt} ends at {end}"
+    )]
+    NoSuchPlace { attempt: u32, offset: u64, end: u64 },
     #[error("no {what} is kept of task {task}")]
     NoSuchArtifact { task: TaskId, what: String },
     #[error("no checkpoint is kept of attempt {0}")]

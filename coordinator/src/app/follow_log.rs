@@ -57,8 +57,29 @@ impl App {
             }
             place = (number, if place.0 == number { place.1 } else { 0 });
         }
+        self.check_place(task, place).await?;
         let feed = self.store.feed();
         Ok(LogFollower { app: Arc::clone(self), task, feed, place, last: only, reading: None })
+    }
+
+    /// A place behind a log's end is of another task; whoever waited for it might wait for ever.
+    async fn check_place(&self, task: TaskId, (number, offset): (u32, u64)) -> Result<(), Error> {
+        let attempts = self.store.attempts(task).await?;
+        let end = match attempts.iter().find(|attempt| attempt.number == number) {
+            None if number == 1 => 0,
+            None => return Err(Error::NoSuchPlace { attempt: number, offset, end: 0 }),
+            Some(attempt) => {
+                let end = self.logs.extent(attempt.id).await?.next_offset;
+                if end == 0
+                    && !attempt.state.is_live()
+                    && let Some(removed) = self.log_was_removed(attempt).await?
+                {
+                    return Err(removed);
+                }
+                end
+            }
+        };
+        if offset > end { Err(Error::NoSuchPlace { attempt: number, offset, end }) } else { Ok(()) }
     }
 }
 

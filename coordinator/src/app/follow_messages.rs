@@ -6,11 +6,12 @@ use std::sync::Arc;
 use factory_domain::MessageType;
 use tokio::sync::watch;
 
-use super::{App, Error};
+use super::{App, Error, page};
 use crate::store::{MessageEntry, MessageFilter, MessageName, MessageRange, StoreError};
 
-/// Messages read at once.
-const PAGE: u32 = 100;
+/// Messages read at once, and bytes of them that are kept for their reader, or one message.
+const PAGE: u32 = 20;
+const MAX_BYTES: usize = 256 * 1024;
 
 /// Reads the board at its caller's pace; it holds nothing but a place in it, so that one who reads
 /// slowly costs nobody anything.
@@ -57,6 +58,11 @@ impl App {
 }
 
 impl MessageFollower {
+    /// The number after which it goes on.
+    pub fn place(&self) -> u64 {
+        self.after
+    }
+
     /// The next message, once there is one.
     pub async fn next(&mut self) -> Result<MessageEntry, Error> {
         loop {
@@ -66,7 +72,12 @@ impl MessageFollower {
             }
             let head = *self.board.borrow_and_update();
             let filter = MessageFilter { range: MessageRange::After(self.after), ..self.filter.clone() };
-            self.read = self.app.store.messages(filter).await?.into();
+            let mut read = self.app.store.messages(filter).await?;
+            // What does not fit is read when its turn comes: a reader who is slow keeps little of it.
+            read.truncate(
+                page::fitting_in(MAX_BYTES, read.iter().map(|message| message.content.len())).max(1),
+            );
+            self.read = read.into();
             if self.read.is_empty() {
                 // Nothing like this lies before `head`: the next read need not look there again.
                 self.after = self.after.max(head);

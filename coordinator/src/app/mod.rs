@@ -61,6 +61,7 @@ pub use drain::Drain;
 pub use equip::Offered;
 pub use error::{Error, FieldViolation};
 pub use fleet::{Outbox, ToWorker};
+pub use follow_log::LogFollower;
 pub use get::{AttemptDetail, TaskDetail};
 pub use handoff::{HandoffsRequest, WantedHandoff};
 pub use heartbeat::Beat;

@@ -65,11 +65,16 @@ impl Page {
 
 /// How many of these, by the bytes of their texts, one answer holds.
 pub(super) fn fitting(texts: impl Iterator<Item = usize>) -> usize {
+    fitting_in(MAX_BYTES, texts)
+}
+
+/// How many of these, by the bytes of their texts, come to no more than `most`.
+pub(super) fn fitting_in(most: usize, texts: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
     texts
         .take_while(|text| {
             bytes += text + REST;
-            bytes <= MAX_BYTES
+            bytes <= most
         })
         .count()
 }

@@ -64,7 +64,7 @@ fn clip(mut text: String) -> String {
 
 fn code_of(error: &Error) -> Code {
     match error {
-        Error::Invalid(_) | Error::AmbiguousTask(_) => Code::InvalidArgument,
+        Error::Invalid(_) | Error::AmbiguousTask(_) | Error::NoSuchPlace { .. } => Code::InvalidArgument,
         Error::NoSuchWorkflow(_)
         | Error::NoSuchTask(_)
         | Error::NotKin(_)

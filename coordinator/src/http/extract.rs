@@ -10,7 +10,7 @@ use super::problem::Problem;
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
-/// The query of the URL.
+/// The query of the URL. A parameter that is a list may be given several times.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -31,7 +31,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let axum::extract::Query(query) = axum::extract::Query::from_request_parts(parts, state).await?;
+        let axum_extra::extract::Query(query) =
+            axum_extra::extract::Query::from_request_parts(parts, state).await?;
         Ok(Self(query))
     }
 }

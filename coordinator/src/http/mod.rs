@@ -6,14 +6,19 @@
 //! | `tasks`, `questions`, … | the routes of one thing, with what is sent to them |
 //! | `view` | what is answered: REST sends it as JSON, pages are rendered from it |
 //! | `extract`, `problem` | what was sent, read or refused |
+//! | `sse` | what all live streams have in common |
 //! | `openapi` | the document of all routes, made from the handlers |
 //! | `dashboard` | pages, and the files they load |
 
 mod dashboard;
+mod events;
 mod extract;
+mod logs_sse;
+mod messages;
 mod openapi;
 mod problem;
 mod questions;
+mod sse;
 mod tasks;
 mod view;
 
@@ -32,6 +37,9 @@ pub fn routes(app: Arc<App>) -> Router {
     let (rest, document) = OpenApiRouter::with_openapi(openapi::document())
         .merge(tasks::routes())
         .merge(questions::routes())
+        .merge(events::routes())
+        .merge(logs_sse::routes())
+        .merge(messages::routes())
         .split_for_parts();
     rest.merge(openapi::routes(&document))
         .merge(dashboard::routes(&app))

@@ -1,8 +1,9 @@
 //! Errors as RFC 9457 has them.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
+use axum_extra::extract::QueryRejection;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -39,6 +40,11 @@ impl Problem {
 
     pub fn title(&self) -> &'static str {
         self.title
+    }
+
+    /// Whether the same may well be answered by the next coordinator, or by this one later.
+    pub fn is_passing(&self) -> bool {
+        self.code == StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// A fault of this program's own.

@@ -20,6 +20,7 @@ mod rest;
 mod retention;
 mod setup;
 mod skew;
+mod sse;
 mod tasks;
 mod watch;
 mod workflows;

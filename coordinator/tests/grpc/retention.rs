@@ -7,6 +7,7 @@ use factory_proto::v1;
 use tonic::Code;
 
 use crate::setup::{Factory, Worker, prompt, soon, succeeded};
+use crate::sse;
 
 #[tokio::test]
 async fn a_log_beyond_its_age_goes_at_a_start_and_every_reader_is_told() {
@@ -35,11 +36,15 @@ async fn a_log_beyond_its_age_goes_at_a_start_and_every_reader_is_told() {
     assert!(removed.message().contains("the log of attempt 1 was removed on"), "{removed:?}");
     assert!(removed.message().contains("--keep-logs"), "{removed:?}");
 
-    let from = Some(v1::LogPosition { attempt_number: 1, offset: 1 });
-    let request = v1::FollowLogRequest { task: task.id.clone(), from, ..Default::default() };
-    let mut follow = soon(factory.client.logs().follow(request)).await.expect("it begins").into_inner();
-    let told = soon(follow.message()).await.expect_err("no line");
-    assert_eq!((told.code(), told.message()), (Code::NotFound, removed.message()));
+    for offset in [0, 1] {
+        let from = Some(v1::LogPosition { attempt_number: 1, offset });
+        let request = v1::FollowLogRequest { task: task.id.clone(), from, ..Default::default() };
+        let told = soon(factory.client.logs().follow(request)).await.expect_err("no line");
+        assert_eq!((told.code(), told.message()), (Code::NotFound, removed.message()));
+        let path = format!("/api/tasks/{}/logs/sse?after=1:{offset}", task.id);
+        let (status, problem) = sse::refused(&factory, &path, None).await;
+        assert_eq!((status.as_u16(), problem["detail"].as_str()), (404, Some(removed.message())));
+    }
 
     let attempt = factory.get(&task.id).await.attempts.remove(0);
     assert_eq!(attempt.removed[0].message, removed.message());

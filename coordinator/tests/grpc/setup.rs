@@ -224,11 +224,12 @@ impl Worker {
             data: line.as_bytes().to_vec().into(),
             continues: false,
         });
-        let batch = v1::LogBatch {
-            task_id: offer.task_id.clone(),
-            attempt_id: offer.attempt_id.clone(),
-            records: records.collect(),
-        };
+        self.push_records(offer, records.collect()).await
+    }
+
+    pub async fn push_records(&self, offer: &v1::Offer, records: Vec<v1::LogRecord>) -> v1::LogAck {
+        let (task_id, attempt_id) = (offer.task_id.clone(), offer.attempt_id.clone());
+        let batch = v1::LogBatch { task_id, attempt_id, records };
         let request = v1::PushLogsRequest { worker_id: self.id.to_string(), batches: vec![batch] };
         let reply = soon(self.client.worker().push_logs(request)).await.expect("an answer");
         reply.into_inner().acks.remove(0)

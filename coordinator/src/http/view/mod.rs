@@ -2,12 +2,18 @@
 //!
 //! Times are RFC 3339 in UTC. What there is not is `null`.
 
+mod event;
+mod log;
+mod message;
 mod question;
 mod task;
 mod worker;
 
 use factory_domain::Timestamp;
 
+pub use event::Event;
+pub use log::{Line, LineReader, LogCursor};
+pub use message::{Message, MessageType};
 pub use question::Question;
 pub use task::{Task, TaskDetail};
 pub use worker::Worker;

@@ -241,7 +241,7 @@ impl Task {
 }
 
 /// By five names: all that has not begun is queued, and all that has, and has not ended, is in progress.
-pub fn status(state: &TaskState) -> &'static str {
+pub(super) fn status(state: &TaskState) -> &'static str {
     match state {
         TaskState::Blocked | TaskState::Queued | TaskState::Parked { .. } => "queued",
         TaskState::Leased { .. }
@@ -254,7 +254,7 @@ pub fn status(state: &TaskState) -> &'static str {
     }
 }
 
-fn failure(state: &TaskState) -> Option<Failure> {
+pub(super) fn failure(state: &TaskState) -> Option<Failure> {
     match state {
         TaskState::Failed { failure, .. } => Some(failure.into()),
         TaskState::Parked {
