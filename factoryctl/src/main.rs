@@ -15,6 +15,7 @@ mod family;
 mod interrupt;
 mod render;
 mod repository;
+mod top;
 mod watch;
 
 use std::process::ExitCode;

@@ -30,6 +30,7 @@ fn help_names_every_command_and_exit_code() {
     for word in [
         "submit",
         "batch",
+        "top",
         "status",
         "watch",
         "logs",
@@ -60,9 +61,19 @@ fn help_never_prints_the_token() {
 
 #[test]
 fn each_command_shows_examples() {
-    for command in
-        ["submit", "batch", "status", "watch", "logs", "result", "diff", "cancel", "retry", "completions"]
-    {
+    for command in [
+        "submit",
+        "batch",
+        "top",
+        "status",
+        "watch",
+        "logs",
+        "result",
+        "diff",
+        "cancel",
+        "retry",
+        "completions",
+    ] {
         let text = stdout(&factoryctl(&[command, "--help"]));
         assert!(text.contains("Examples:\n  factoryctl "), "{command}:\n{text}");
     }
@@ -95,6 +106,9 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["--url", "ftp://x", "status"], "ftp://x"),
         (&["memory", "add", "x", "--kind", "hunch"], "error, code, decision, fact, doc"),
         (&["memory", "search"], "<QUERY>"),
+        (&["top"], "`factoryctl top --once` prints one frame"),
+        (&["top", "-o", "json"], "--once prints one frame as JSON"),
+        (&["top", "--width", "80"], "--once"),
         (&["nonsense"], "nonsense"),
     ] {
         let output = factoryctl(args);
@@ -129,6 +143,7 @@ fn where_no_coordinator_answers_the_next_step_is_named() {
         &["workers"],
         &["workers", "drain", "x"],
         &["submit", "x", "--no-repo"],
+        &["top", "--once"],
         &["watch", "1"],
     ] {
         let output = factoryctl(&[&SILENT, args].concat());

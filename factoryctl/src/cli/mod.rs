@@ -9,6 +9,7 @@ mod memory;
 mod question;
 mod task;
 mod together;
+mod top;
 mod workers;
 mod workflow;
 
@@ -33,6 +34,7 @@ pub use memory::{
 pub use question::{Answer, Questions};
 pub use task::{Deliver, Leftovers, MicroUsd, TaskArgs, duration, micro_usd};
 pub use together::{OnConflict, OnFailedDependency, PermissionMode};
+pub use top::Top;
 pub use workers::{DrainWorker, WorkerName, Workers, WorkersCommand};
 pub use workflow::{ListWorkflows, ShowWorkflow, StartWorkflow, Workflow, WorkflowCommand, WorkflowName};
 
@@ -92,6 +94,7 @@ pub enum Command {
     Run(Box<Run>),
     Submit(Box<Submit>),
     Batch(Box<Batch>),
+    Top(Top),
     Status(Status),
     Watch(Watch),
     Logs(Logs),

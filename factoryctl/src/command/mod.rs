@@ -1,6 +1,7 @@
 //! What each command does: one file a command.
 
 mod factory_demo;
+mod factory_top;
 mod factory_up;
 mod handoffs_create;
 mod handoffs_list;
@@ -40,6 +41,10 @@ mod workflow_list;
 mod workflow_show;
 mod workflow_start;
 
+pub(crate) use questions_list::open_questions;
+pub(crate) use task_answer::user;
+pub(crate) use task_status::in_full as task_in_full;
+
 use factory_proto::client::Client;
 use factory_proto::v1;
 
@@ -60,6 +65,7 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
         Command::Run(args) => task_run::run(global, console, *args).await,
         Command::Submit(args) => task_submit::run(global, console, *args).await,
         Command::Batch(args) => task_batch::run(global, console, *args).await,
+        Command::Top(args) => factory_top::run(global, console, args).await,
         Command::Status(args) => task_status::run(&Connection::open(global).await?, console, args).await,
         Command::Watch(args) => task_watch::run(Connection::open(global).await?, console, args).await,
         Command::Logs(args) => task_logs::run(&Connection::open(global).await?, console, args).await,

@@ -32,7 +32,7 @@ pub async fn run(connection: &Connection, console: Console, args: Questions) -> 
 }
 
 /// The open questions of one task, oldest first; a page of them.
-pub(super) async fn open_questions(client: &Client, task: &str) -> Result<Vec<v1::Question>, CommandError> {
+pub async fn open_questions(client: &Client, task: &str) -> Result<Vec<v1::Question>, CommandError> {
     let request = v1::ListQuestionsRequest { task: task.to_owned(), ..Default::default() };
     Ok(client.board().list_questions(client.request(request)).await?.into_inner().questions)
 }

@@ -105,6 +105,6 @@ fn read_stdin() -> Result<String, CommandError> {
 }
 
 /// Whoever is logged in here; empty where that is not known.
-fn user() -> String {
+pub fn user() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default()
 }

@@ -19,36 +19,57 @@ pub async fn run(connection: &Connection, console: Console, args: Status) -> Res
 }
 
 async fn show(connection: &Connection, console: Console, name: &str) -> Result<Exit, CommandError> {
-    let client = &connection.client;
-    let (entry, attempts) = get_task(client, name).await?;
-    let said = Said::about(connection, &entry.id).await?;
-    let questions = match entry.open_questions {
-        0 => Vec::new(),
-        _ => open_questions(client, &entry.id).await?,
-    };
-    if !console.for_people() {
-        let attempt_list = attempts.iter().map(AttemptView::from).collect();
-        let handoffs = said.handoffs.iter().map(HandoffView::from).collect();
-        let questions = questions.iter().map(QuestionView::from).collect();
-        let task = TaskView::from(&entry);
-        console.value(&TaskInFull { task, attempt_list, messages: said.messages, handoffs, questions })?;
+    if console.for_people() {
+        console.line(in_full(connection, console, name).await?)?;
         return Ok(Exit::Done);
     }
+    let InFull { task, attempts, said, questions } = InFull::read(connection, name).await?;
+    console.value(&TaskInFull {
+        task: TaskView::from(&task),
+        attempt_list: attempts.iter().map(AttemptView::from).collect(),
+        messages: said.messages,
+        handoffs: said.handoffs.iter().map(HandoffView::from).collect(),
+        questions: questions.iter().map(QuestionView::from).collect(),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// All about one task, for people.
+pub async fn in_full(connection: &Connection, console: Console, name: &str) -> Result<String, CommandError> {
+    let InFull { task, attempts, said, questions } = InFull::read(connection, name).await?;
+    let family = family::section(&crate::family::read(connection, &task).await?);
     let now = units::now_ms();
-    console.line(task::page(&entry, &attempts, now).trim_end())?;
-    let family = family::section(&crate::family::read(connection, &entry).await?);
-    if !family.is_empty() {
-        console.line(format_args!("\n{}", family.trim_end()))?;
-    }
+    let mut sections = vec![task::page(&task, &attempts, now), family];
     if !attempts.is_empty() {
-        console.line(format_args!("\n{}", table::attempts(console, &attempts, now).trim_fmt()))?;
+        sections.push(table::attempts(console, &attempts, now).trim_fmt());
     }
-    said.show(console, entry.number, now)?;
+    sections.extend(said.sections(console, task.number, now));
     for one in &questions {
         let how = question::how_to_answer(one, questions.len() == 1);
-        console.line(format_args!("\n{}  answer with: {how}", question::in_full(one, now)))?;
+        sections.push(format!("{}  answer with: {how}", question::in_full(one, now)));
     }
-    Ok(Exit::Done)
+    let shown: Vec<_> = sections.iter().map(|text| text.trim_end()).filter(|text| !text.is_empty()).collect();
+    Ok(shown.join("\n\n"))
+}
+
+struct InFull {
+    task: v1::Task,
+    attempts: Vec<v1::Attempt>,
+    said: Said,
+    questions: Vec<v1::Question>,
+}
+
+impl InFull {
+    async fn read(connection: &Connection, name: &str) -> Result<Self, CommandError> {
+        let client = &connection.client;
+        let (task, attempts) = get_task(client, name).await?;
+        let said = Said::about(connection, &task.id).await?;
+        let questions = match task.open_questions {
+            0 => Vec::new(),
+            _ => open_questions(client, &task.id).await?,
+        };
+        Ok(Self { task, attempts, said, questions })
+    }
 }
 
 /// What was said and handed on by a task and to it, as far as one page tells.
@@ -70,17 +91,17 @@ impl Said {
         Ok(Self { messages: messages.messages.len(), more, handoffs })
     }
 
-    fn show(&self, console: Console, task: u64, now_ms: i64) -> Result<(), CommandError> {
+    fn sections(&self, console: Console, task: u64, now_ms: i64) -> Vec<String> {
+        let mut sections = Vec::new();
         if !self.handoffs.is_empty() {
-            console
-                .line(format_args!("\n{}", board::handoffs(console, &self.handoffs, now_ms).trim_fmt()))?;
+            sections.push(board::handoffs(console, &self.handoffs, now_ms).trim_fmt());
         }
         if self.messages > 0 {
             let more = if self.more { " at least" } else { "" };
             let count = units::count(self.messages as u64, "message");
-            console.line(format_args!("\n{count}{more}: `factoryctl messages --task {task}`"))?;
+            sections.push(format!("{count}{more}: `factoryctl messages --task {task}`"));
         }
-        Ok(())
+        sections
     }
 }
 

@@ -55,6 +55,11 @@ impl Console {
         io::stdout().is_terminal()
     }
 
+    /// Columns of the terminal that stdout is.
+    pub fn width(self) -> Option<u16> {
+        self.on_terminal().then(crossterm::terminal::size)?.ok().map(|(width, _)| width)
+    }
+
     /// One line of data; colours in it are taken out where stdout does not take them.
     pub fn line(self, text: impl Display) -> Result<(), CommandError> {
         Ok(writeln!(anstream::stdout().lock(), "{text}")?)
