@@ -20,6 +20,27 @@ pub struct ArtifactName {
 }
 
 impl ArtifactName {
+    /// A file is named by its path, a checkpoint's files by its number; the other kinds have one name each.
+    pub fn read(kind: ArtifactKind, name: String) -> Result<Self, Error> {
+        let name = match kind {
+            ArtifactKind::Patch => "changes.patch".to_owned(),
+            ArtifactKind::Bundle => "commits.bundle".to_owned(),
+            ArtifactKind::File if name.is_empty() => {
+                return Err(Error::invalid(
+                    "name",
+                    "is missing; a file is named by its path in the workspace",
+                ));
+            }
+            ArtifactKind::File => name,
+            ArtifactKind::CheckpointWork | ArtifactKind::CheckpointTranscript => {
+                let number: u32 =
+                    name.parse().map_err(|_| Error::invalid("name", "must be a checkpoint's number"))?;
+                number.to_string()
+            }
+        };
+        Ok(Self { kind, name })
+    }
+
     fn is_of(&self, key: &ArtifactKey) -> bool {
         let one_of_many = !matches!(self.kind, ArtifactKind::Patch | ArtifactKind::Bundle);
         key.kind == self.kind && (!one_of_many || key.name == self.name)

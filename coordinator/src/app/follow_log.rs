@@ -63,7 +63,7 @@ impl App {
     }
 
     /// A place behind a log's end is of another task; whoever waited for it might wait for ever.
-    async fn check_place(&self, task: TaskId, (number, offset): (u32, u64)) -> Result<(), Error> {
+    pub(super) async fn check_place(&self, task: TaskId, (number, offset): (u32, u64)) -> Result<(), Error> {
         let attempts = self.store.attempts(task).await?;
         let end = match attempts.iter().find(|attempt| attempt.number == number) {
             None if number == 1 => 0,

@@ -11,7 +11,7 @@ use crate::store::AttemptEntry;
 const DEFAULT_RECORDS: u32 = 1000;
 const MAX_RECORDS: u32 = 10_000;
 /// Bytes of a page.
-const MAX_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug, Clone, Copy)]
 pub enum LogPlace {
@@ -29,6 +29,11 @@ pub struct LogPage {
     pub complete: bool,
     /// The log ends at `next_offset` for now.
     pub at_end: bool,
+}
+
+/// Records of a page; `limit` 0: the default.
+pub(super) fn page_length(limit: u32) -> usize {
+    if limit == 0 { DEFAULT_RECORDS as usize } else { limit.min(MAX_RECORDS) as usize }
 }
 
 impl App {
@@ -52,8 +57,7 @@ impl App {
                 self.logs.extent(attempt.id).await?.next_offset.saturating_sub(u64::from(count))
             }
         };
-        let limit = if limit == 0 { DEFAULT_RECORDS } else { limit.min(MAX_RECORDS) };
-        let page = self.log_page(&attempt, from, limit as usize, MAX_BYTES).await?;
+        let page = self.log_page(&attempt, from, page_length(limit), MAX_BYTES).await?;
         let at_end = page.next_offset >= page.end;
         Ok(LogPage {
             attempt_number: attempt.number,

@@ -11,8 +11,6 @@ use crate::store::{ArtifactEntry, ArtifactKind};
 /// Bytes; no path is longer.
 const MAX_NAME: usize = 4096;
 
-/// Reads `kind` and `name`. A file is named by its path, a checkpoint's files by its number; the other
-/// kinds have one name each.
 pub fn read_name(kind: v1::ArtifactKind, name: String) -> Result<ArtifactName, Error> {
     let kind = match kind {
         v1::ArtifactKind::Patch => ArtifactKind::Patch,
@@ -22,20 +20,7 @@ pub fn read_name(kind: v1::ArtifactKind, name: String) -> Result<ArtifactName, E
         v1::ArtifactKind::CheckpointTranscript => ArtifactKind::CheckpointTranscript,
         v1::ArtifactKind::Unspecified => return Err(Error::invalid("kind", "is missing")),
     };
-    let name = match kind {
-        ArtifactKind::Patch => "changes.patch".to_owned(),
-        ArtifactKind::Bundle => "commits.bundle".to_owned(),
-        ArtifactKind::File if name.is_empty() => {
-            return Err(Error::invalid("name", "is missing; a file is named by its path in the workspace"));
-        }
-        ArtifactKind::File => name,
-        ArtifactKind::CheckpointWork | ArtifactKind::CheckpointTranscript => {
-            let number: u32 =
-                name.parse().map_err(|_| Error::invalid("name", "must be a checkpoint's number"))?;
-            number.to_string()
-        }
-    };
-    Ok(ArtifactName { kind, name })
+    ArtifactName::read(kind, name)
 }
 
 /// Takes the header and then the content, piece by piece.

@@ -16,7 +16,7 @@ mod repos;
 mod session;
 mod status;
 mod tasks;
-mod traceparent;
+pub(crate) mod traceparent;
 mod view;
 mod worker;
 mod workflow;

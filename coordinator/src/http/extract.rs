@@ -5,6 +5,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::app::Error;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -43,5 +44,17 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let axum::extract::Path(path) = axum::extract::Path::from_request_parts(parts, state).await?;
         Ok(Self(path))
+    }
+}
+
+/// The length of a page that was asked for; what is left out is the list's own default.
+pub fn page_size(limit: Option<u32>) -> Result<u32, Problem> {
+    const MOST: u32 = 1000;
+    match limit {
+        None => Ok(0),
+        Some(limit @ 1..=MOST) => Ok(limit),
+        Some(limit) => {
+            Err(Error::invalid("limit", format!("is {limit}; it must lie between 1 and {MOST}")).into())
+        }
     }
 }

@@ -13,6 +13,7 @@
 mod dashboard;
 mod events;
 mod extract;
+mod fleet;
 mod logs_sse;
 mod messages;
 mod openapi;
@@ -26,23 +27,38 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::routing::any;
+use http::HeaderMap;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
+use crate::grpc::traceparent;
+use problem::Problem;
 
 /// Bytes of one request: a prompt of the largest size there is, and what stands around it.
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
 pub fn routes(app: Arc<App>) -> Router {
-    let (rest, document) = OpenApiRouter::with_openapi(openapi::document())
+    let (rest, mut document) = OpenApiRouter::with_openapi(openapi::document())
         .merge(tasks::routes())
+        .merge(fleet::routes())
         .merge(questions::routes())
         .merge(events::routes())
         .merge(logs_sse::routes())
         .merge(messages::routes())
         .split_for_parts();
+    openapi::complete(&mut document);
     rest.merge(openapi::routes(&document))
+        .route("/api", any(Problem::no_such_route))
+        .route("/api/", any(Problem::no_such_route))
+        .route("/api/{*path}", any(Problem::no_such_route))
+        .method_not_allowed_fallback(Problem::no_such_method)
         .merge(dashboard::routes(&app))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
+}
+
+/// The caller's trace, or a new one.
+fn traceparent(headers: &HeaderMap) -> String {
+    traceparent::from_header(headers.get("traceparent").and_then(|value| value.to_str().ok()))
 }

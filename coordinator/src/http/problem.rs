@@ -1,16 +1,21 @@
 //! Errors as RFC 9457 has them.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::QueryRejection;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, Uri};
 use serde::Serialize;
 use tonic::{Code, Status};
-use utoipa::ToSchema;
+use utoipa::openapi::{Content, Ref, RefOr, Response as Described};
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::app::{Error, FieldViolation};
+
+const CONTENT: &str = "application/problem+json";
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
@@ -21,13 +26,12 @@ pub struct Problem {
     status: u16,
     /// For people: the thing, the cause, the next step.
     detail: String,
-    /// The fields that cannot be accepted, where it is about fields.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The fields that cannot be accepted; empty where it is not about fields.
     errors: Vec<BadField>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct BadField {
+pub struct BadField {
     field: String,
     detail: String,
 }
@@ -50,6 +54,22 @@ impl Problem {
     /// A fault of this program's own.
     pub fn internal(detail: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail.to_owned())
+    }
+
+    /// There is nothing at this address.
+    pub async fn no_such_route(uri: Uri) -> Self {
+        let path = uri.path().escape_debug().to_string();
+        Self::new(
+            StatusCode::NOT_FOUND,
+            format!("there is nothing at {path}; /api/openapi.json lists all routes"),
+        )
+    }
+
+    /// There is, but not for this method.
+    pub async fn no_such_method(method: http::Method, uri: Uri) -> Self {
+        let path = uri.path().escape_debug().to_string();
+        let detail = format!("{path} does not take {method}; the header Allow says what it takes");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     }
 }
 
@@ -104,9 +124,56 @@ fn status_of(code: Code) -> StatusCode {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.code, Json(&self)).into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
         // For who shows it as a page.
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// The refusals that a handler names in its `responses(…)`, each by its status.
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $status:literal: $words:literal;)+) => {
+        $(
+            $(#[$doc])*
+            pub enum $name {}
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Described>> {
+                    BTreeMap::from([($status.to_owned(), described($words).into())])
+                }
+            }
+        )+
+    };
+}
+
+refusals! {
+    /// The query or the path cannot be read, or the domain does not accept what was sent.
+    BadRequest = "400": "Something that was sent cannot be accepted: `detail` says what, `errors` which fields.";
+    Unauthorized = "401": "The coordinator asks for a token, and none or another was sent.";
+    NotFound = "404": "What is named is not there, or several are meant.";
+    Conflict = "409": "It cannot be, as things stand.";
+    TooLarge = "413": "The body is larger than 2 MiB.";
+    UnsupportedMedia = "415": "The body is not said to be `application/json`.";
+    Unprocessable = "422": "The body is JSON, but not of this shape: an unknown field, or one of another type.";
+    Internal = "500": "A fault of the coordinator's own, which its log tells of.";
+    Unavailable = "503": "The coordinator is stopping; ask again soon.";
+    DiskFull = "507": "The coordinator's disk is full: nothing was changed, and it can be asked again.";
+}
+
+/// What can be wrong with a body of JSON, beside a bad request.
+pub enum BadJson {}
+
+impl IntoResponses for BadJson {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let all = [TooLarge::responses(), UnsupportedMedia::responses(), Unprocessable::responses()];
+        all.into_iter().flatten().collect()
+    }
+}
+
+fn described(words: &str) -> Described {
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    let mut response = Described::new(words);
+    response.content.insert(CONTENT.to_owned(), problem.into());
+    response
 }

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Body, Path};
-use super::problem::Problem;
+use super::problem::{BadJson, BadRequest, Conflict, DiskFull, NotFound, Problem};
 use super::view::Question;
 use crate::app::App;
 
@@ -38,7 +38,7 @@ pub struct Answer {
     tag = "questions",
     params(("task" = String, Path, description = "Id, a prefix of it, or number")),
     request_body = Answer,
-    responses((status = OK, body = Question), (status = "4XX", body = Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Question), BadRequest, NotFound, Conflict, BadJson, DiskFull)
 )]
 async fn answer(
     State(app): State<Arc<App>>,

@@ -16,7 +16,6 @@ mod locks;
 mod logs;
 mod memory;
 mod questions;
-mod rest;
 mod retention;
 mod setup;
 mod skew;

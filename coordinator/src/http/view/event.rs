@@ -2,7 +2,8 @@ use factory_domain::TaskState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::task::{Failure, failure, status};
+use super::state::{State, Status};
+use super::task::{Failure, failure};
 use super::utc;
 use crate::store::FeedEvent;
 
@@ -19,9 +20,8 @@ pub struct Event {
     /// submitted, offered, started, ended and so on.
     kind: String,
     /// The state that the task is in since then.
-    state: &'static str,
-    /// queued, in_progress, done, failed, cancelled.
-    status: &'static str,
+    state: State,
+    status: Status,
     worker: Option<String>,
     /// For people.
     detail: Option<String>,
@@ -39,8 +39,8 @@ impl From<FeedEvent> for Event {
             task_number: event.number,
             attempt: event.attempt_number,
             kind: event.kind,
-            state: event.state.name(),
-            status: status(&event.state),
+            state: State::from(&event.state),
+            status: State::from(&event.state).status(),
             worker: event.worker_name,
             detail: event.detail,
             failure: failure(&event.state),

@@ -2,21 +2,27 @@
 //!
 //! Times are RFC 3339 in UTC. What there is not is `null`.
 
+mod agent;
+mod artifact;
 mod event;
 mod log;
 mod message;
 mod question;
+mod state;
 mod task;
 mod worker;
 
 use factory_domain::Timestamp;
 
+pub use agent::RunningAgent;
+pub use artifact::{Artifact, ArtifactKind};
 pub use event::Event;
 pub use log::{Line, LineReader, LogCursor};
 pub use message::{Message, MessageType};
 pub use question::Question;
+pub use state::{State, Status};
 pub use task::{Task, TaskDetail};
-pub use worker::Worker;
+pub use worker::{Worker, WorkerDetail};
 
 /// As RFC 3339 has it.
 pub fn utc(time: Timestamp) -> String {

@@ -6,9 +6,11 @@ use factory_domain::{self as domain, Delivery, ParkReason, TaskState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::artifact::Artifact;
+use super::state::{State, Status};
 use super::utc;
 use crate::app::{self, AttemptDetail, cancelled_because};
-use crate::store::{ArtifactKind, TaskEntry};
+use crate::store::TaskEntry;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Task {
@@ -19,14 +21,12 @@ pub struct Task {
     title: String,
     /// What the agent is asked to do; left out of lists.
     description: Option<String>,
-    /// queued, in_progress, done, failed, cancelled.
-    status: &'static str,
-    /// blocked, queued, leased, running, cancelling, parked, waiting, succeeded, failed, cancelled.
-    state: &'static str,
+    status: Status,
+    state: State,
     repo: Option<String>,
     /// The role.
     agent_type: Option<String>,
-    /// claude, command, scripted.
+    /// claude, command or scripted.
     agent: String,
     /// The template that the description is put into.
     #[serde(rename = "type")]
@@ -83,7 +83,7 @@ pub struct Link {
     id: String,
     number: u64,
     /// Where it is known.
-    state: Option<String>,
+    state: Option<State>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,10 +112,18 @@ pub struct Changes {
     files: u32,
     insertions: u32,
     deletions: u32,
-    /// none, pushed, bundled.
-    delivery: &'static str,
+    /// Where they are: nowhere, in the origin, or in a bundle that the coordinator keeps.
+    delivery: DeliveryKind,
     /// Why the origin did not take the branch, where it did not.
     bundled_because: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryKind {
+    None,
+    Pushed,
+    Bundled,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -165,15 +173,6 @@ pub struct Attempt {
     removed: Vec<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Artifact {
-    /// patch, bundle, file.
-    kind: &'static str,
-    name: String,
-    bytes: u64,
-    sha256: String,
-}
-
 impl Task {
     pub fn new(entry: TaskEntry, waiting_for: Option<String>) -> Self {
         let cancelled_because = cancelled_because(&entry);
@@ -183,8 +182,8 @@ impl Task {
         Self {
             id: entry.id.to_string(),
             number: entry.number,
-            status: status(&entry.state),
-            state: entry.state.name(),
+            status: State::from(&entry.state).status(),
+            state: State::from(&entry.state),
             branch: branch.map(ToString::to_string),
             unreachable: lease
                 .is_some_and(|lease| matches!(lease.contact, domain::Contact::Unreachable { .. })),
@@ -229,7 +228,7 @@ impl Task {
                 .map(|needed| Link {
                     id: needed.id.to_string(),
                     number: needed.number,
-                    state: Some(needed.state),
+                    state: needed.state.parse().ok(),
                 })
                 .collect(),
             workflow_id: entry.workflow.map(|workflow| workflow.to_string()),
@@ -237,20 +236,6 @@ impl Task {
             retry_of: entry.retry_of.map(|task| task.to_string()),
             retried_as: entry.retried_as.map(|task| task.to_string()),
         }
-    }
-}
-
-/// By five names: all that has not begun is queued, and all that has, and has not ended, is in progress.
-pub(super) fn status(state: &TaskState) -> &'static str {
-    match state {
-        TaskState::Blocked | TaskState::Queued | TaskState::Parked { .. } => "queued",
-        TaskState::Leased { .. }
-        | TaskState::Running { .. }
-        | TaskState::Cancelling { .. }
-        | TaskState::Waiting => "in_progress",
-        TaskState::Succeeded { .. } => "done",
-        TaskState::Failed { .. } => "failed",
-        TaskState::Cancelled { .. } => "cancelled",
     }
 }
 
@@ -288,9 +273,9 @@ impl From<&domain::Usage> for Usage {
 impl From<&domain::Report> for Changes {
     fn from(report: &domain::Report) -> Self {
         let (delivery, bundled_because) = match &report.delivery {
-            Delivery::None => ("none", None),
-            Delivery::Pushed => ("pushed", None),
-            Delivery::Bundled { why } => ("bundled", Some(why.clone())),
+            Delivery::None => (DeliveryKind::None, None),
+            Delivery::Pushed => (DeliveryKind::Pushed, None),
+            Delivery::Bundled { why } => (DeliveryKind::Bundled, Some(why.clone())),
         };
         let commit =
             |commit: &domain::Commit| Commit { id: commit.id.clone(), subject: commit.subject.clone() };
@@ -303,6 +288,13 @@ impl From<&domain::Report> for Changes {
             delivery,
             bundled_because,
         }
+    }
+}
+
+impl TaskDetail {
+    /// What is said of the task alone.
+    pub fn without_cursor(&self) -> impl Serialize {
+        (&self.task, &self.attempts, &self.files)
     }
 }
 
@@ -345,18 +337,5 @@ impl From<AttemptDetail> for Attempt {
             artifacts: artifacts.into_iter().map(Artifact::from).collect(),
             removed: pruned.iter().map(|pruned| app::why_removed(pruned, entry.number)).collect(),
         }
-    }
-}
-
-impl From<crate::store::ArtifactEntry> for Artifact {
-    fn from(entry: crate::store::ArtifactEntry) -> Self {
-        let kind = match entry.kind {
-            ArtifactKind::Patch => "patch",
-            ArtifactKind::Bundle => "bundle",
-            ArtifactKind::File => "file",
-            ArtifactKind::CheckpointWork => "checkpoint_work",
-            ArtifactKind::CheckpointTranscript => "checkpoint_transcript",
-        };
-        Self { kind, name: entry.name, bytes: entry.bytes, sha256: hex::encode(entry.sha256) }
     }
 }

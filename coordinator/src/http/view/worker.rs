@@ -4,7 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::utc;
-use crate::app::{DrainState, WorkerView};
+use crate::app::{self, DrainState, WorkerView};
+use crate::store::HeldEntry;
 
 /// A worker, as people see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,15 +25,48 @@ pub struct Worker {
     last_seen_at: String,
     /// The last reason it gave for declining an offer.
     last_decline: Option<String>,
-    /// draining, drained; `null`: it takes what it is offered.
-    drain: Option<&'static str>,
+    /// `null`: it takes what it is offered.
+    drain: Option<Drain>,
     draining_since: Option<String>,
     /// When what it still runs goes to other workers.
     hand_over_at: Option<String>,
 }
 
+/// How far a worker is that takes nothing new: attempts it holds go on, or it holds none any more.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Drain {
+    Draining,
+    Drained,
+}
+
+/// A worker with what it holds now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkerDetail {
+    #[serde(flatten)]
+    worker: Worker,
+    /// Oldest first.
+    held: Vec<HeldAttempt>,
+}
+
+/// A live attempt, by the worker that holds it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeldAttempt {
+    attempt_id: String,
+    attempt: u32,
+    /// offered, accepted, running or unreachable.
+    state: String,
+    task_id: String,
+    task_number: u64,
+    title: String,
+    offered_at: String,
+    /// When its agent started.
+    started_at: Option<String>,
+}
+
 /// An agent as a worker found it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OfferedAgent)]
 pub struct Agent {
     name: String,
     version: String,
@@ -65,11 +99,33 @@ impl From<WorkerView> for Worker {
             last_seen_at: utc(view.row.last_seen_at),
             last_decline: view.row.last_decline,
             drain: view.drain.map(|drain| match drain {
-                DrainState::Draining => "draining",
-                DrainState::Drained => "drained",
+                DrainState::Draining => Drain::Draining,
+                DrainState::Drained => Drain::Drained,
             }),
             draining_since: view.row.draining_since.map(utc),
             hand_over_at: view.row.hand_over_at.map(utc),
+        }
+    }
+}
+
+impl From<app::WorkerDetail> for WorkerDetail {
+    fn from(detail: app::WorkerDetail) -> Self {
+        let held = detail.held.into_iter().map(HeldAttempt::from).collect();
+        Self { worker: detail.worker.into(), held }
+    }
+}
+
+impl From<HeldEntry> for HeldAttempt {
+    fn from(held: HeldEntry) -> Self {
+        Self {
+            attempt_id: held.attempt.to_string(),
+            attempt: held.number,
+            state: held.state.to_string(),
+            task_id: held.task.to_string(),
+            task_number: held.task_number,
+            title: held.title,
+            offered_at: utc(held.offered_at),
+            started_at: held.started_at.map(utc),
         }
     }
 }
