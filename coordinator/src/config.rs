@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use factory_domain::{Backoff, LeaseTerms, Limits, Retention};
 use serde::Deserialize;
+use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 
 use crate::embeddings::EndpointConfig;
@@ -37,6 +38,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What callers must present; `None`: nothing.
     pub token: Option<AuthToken>,
+    /// The network itself keeps strangers out, so that nothing is asked of callers without a token.
+    pub insecure: bool,
     pub rules: Rules,
     pub retention: Retention,
     /// What makes the vectors of memories; `None`: they are found by words alone.
@@ -72,7 +75,7 @@ pub struct Options {
     /// File that holds the token callers must present (or set FACTORY_AUTH_TOKEN)
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Listen beyond this host without a token
+    /// Without a token, listen beyond this host, and by any name
     #[arg(long)]
     pub insecure: bool,
     #[command(flatten)]
@@ -142,6 +145,7 @@ impl Config {
             root: root.into(),
             listen,
             token: None,
+            insecure: false,
             rules: Rules::default(),
             retention: Retention::default(),
             embeddings: None,
@@ -194,6 +198,7 @@ impl Config {
                 root,
                 listen,
                 token,
+                insecure,
                 rules,
                 retention: retention::read(&options.retention, &file.retention),
                 embeddings,
@@ -274,6 +279,11 @@ impl AuthToken {
 
     pub fn matches(&self, presented: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(presented).into()
+    }
+
+    /// A key made from it, another one for each purpose. The token cannot be read from any.
+    pub fn key_for(&self, purpose: &str) -> [u8; 64] {
+        Sha512::new().chain_update(purpose).chain_update([0]).chain_update(&self.0).finalize().into()
     }
 }
 

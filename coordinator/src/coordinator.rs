@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::artifacts::{ArtifactError, ArtifactStore};
+use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::embeddings::{EmbedError, Embedder};
@@ -121,8 +122,9 @@ impl Coordinator {
         app.embedder = config.embeddings.map(Embedder::new).transpose()?.map(Arc::new);
         let app = Arc::new(app);
         let health = tonic_health::server::HealthReporter::new();
-        let router =
-            server::router(grpc::routes(&app, &health).await, http::routes(Arc::clone(&app)), config.token);
+        let auth = Arc::new(Auth::new(config.token, address, config.insecure, clock));
+        let pages = http::routes(Arc::clone(&app), Arc::clone(&auth));
+        let router = server::router(grpc::routes(&app, &health).await, pages, auth);
         let mut loops = JoinSet::new();
         loops.spawn(background::dispatch::run(Arc::clone(&app)));
         loops.spawn(background::due::run(Arc::clone(&app)));

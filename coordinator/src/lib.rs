@@ -10,11 +10,13 @@
 //! | `logs`, `artifacts` | what agents print, and the files kept of their work |
 //! | `library` | roles and templates: the built-in ones, and a user's own |
 //! | `embeddings` | texts as vectors, by an endpoint elsewhere |
+//! | `auth` | who may call, and from where |
 //! | `grpc`, `http` | handlers that translate |
 //! | `background` | the loops that offer tasks and apply what is due |
 
 mod app;
 pub mod artifacts;
+mod auth;
 mod background;
 pub mod clock;
 pub mod config;

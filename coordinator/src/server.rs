@@ -1,11 +1,14 @@
 //! The listener: HTTP/2 for gRPC, HTTP/1 for whoever asks `/health`, on one port.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::routing::get;
+use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -14,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tower::ServiceExt;
 
-use crate::config::AuthToken;
-use crate::grpc::auth;
+use crate::auth::{self, Auth};
 
 /// A peer that is gone without a word is noticed within twice this.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -43,6 +46,8 @@ pub trait Listener: Send + 'static {
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Returns once the peer has said something, or is gone; nothing of it is read.
     fn first_word(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+
+    fn peer(&self) -> io::Result<SocketAddr>;
 }
 
 impl Listener for TcpListener {
@@ -58,15 +63,18 @@ impl Connection for TcpStream {
         self.readable().await?;
         self.set_nodelay(true)
     }
+
+    fn peer(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
+    }
 }
 
-/// The gRPC services, REST and `/health`, behind the token.
-pub fn router(grpc: Routes, rest: Router, token: Option<AuthToken>) -> Router {
-    let token = token.map(Arc::new);
+/// The gRPC services, REST, pages and `/health`, for those who may call.
+pub fn router(grpc: Routes, rest: Router, auth: Arc<Auth>) -> Router {
     grpc.into_axum_router()
         .merge(rest)
         .route("/health", get(health))
-        .layer(axum::middleware::from_fn_with_state(token, auth::require_token))
+        .layer(axum::middleware::from_fn_with_state(auth, auth::guard))
 }
 
 async fn health() -> axum::Json<serde_json::Value> {
@@ -101,14 +109,14 @@ pub async fn serve(mut listener: impl Listener, router: Router, stopping: Cancel
 
 async fn connection(mut stream: impl Connection, router: Router, stopping: CancellationToken) {
     // Whoever connects and says nothing holds nothing.
-    match tokio::time::timeout(HEAD_WITHIN, stream.first_word()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
+    let Ok(begun) = tokio::time::timeout(HEAD_WITHIN, stream.first_word()).await else { return };
+    let peer = match begun.and_then(|()| stream.peer()) {
+        Ok(peer) => peer,
+        Err(error) => {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
-        Err(_) => return,
-    }
+    };
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
     builder
@@ -119,7 +127,11 @@ async fn connection(mut stream: impl Connection, router: Router, stopping: Cance
         .adaptive_window(true)
         .max_header_list_size(MAX_HEADERS)
         .max_concurrent_streams(MAX_CALLS);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let service = router.map_request(move |mut request: Request<_>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -1,6 +1,7 @@
 //! Turmoil's network under the coordinator's listener and the clients' connections.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -28,6 +29,10 @@ impl server::Listener for Listener {
 impl server::Connection for Accepted {
     async fn first_word(&mut self) -> io::Result<()> {
         self.0.peek(&mut [0]).await.map(drop)
+    }
+
+    fn peer(&self) -> io::Result<SocketAddr> {
+        self.0.peer_addr()
     }
 }
 

@@ -240,6 +240,7 @@ fn coordinator_config(root: &Path) -> Config {
         root: root.to_owned(),
         listen,
         token: None,
+        insecure: true,
         rules: RULES,
         retention: factory_domain::Retention::default(),
         embeddings: None,

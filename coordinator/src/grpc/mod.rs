@@ -3,7 +3,6 @@
 
 mod agent;
 mod artifacts;
-pub mod auth;
 mod board;
 mod checkpoints;
 mod children;

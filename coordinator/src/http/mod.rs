@@ -10,14 +10,14 @@
 //! | `openapi` | the document of all routes, made from the handlers |
 //! | `dashboard` | pages, and the files they load |
 
-mod dashboard;
+pub mod dashboard;
 mod events;
 mod extract;
 mod fleet;
 mod logs_sse;
 mod messages;
 mod openapi;
-mod problem;
+pub mod problem;
 mod questions;
 mod sse;
 mod tasks;
@@ -32,13 +32,14 @@ use http::HeaderMap;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
+use crate::auth::Auth;
 use crate::grpc::traceparent;
 use problem::Problem;
 
 /// Bytes of one request: a prompt of the largest size there is, and what stands around it.
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
-pub fn routes(app: Arc<App>) -> Router {
+pub fn routes(app: Arc<App>, auth: Arc<Auth>) -> Router {
     let (rest, mut document) = OpenApiRouter::with_openapi(openapi::document())
         .merge(tasks::routes())
         .merge(fleet::routes())
@@ -53,7 +54,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/api/", any(Problem::no_such_route))
         .route("/api/{*path}", any(Problem::no_such_route))
         .method_not_allowed_fallback(Problem::no_such_method)
-        .merge(dashboard::routes(&app))
+        .merge(dashboard::routes(&app, auth))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::rejection::{FormRejection, JsonRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::QueryRejection;
 use http::header::CONTENT_TYPE;
@@ -37,7 +37,7 @@ pub struct BadField {
 }
 
 impl Problem {
-    fn new(code: StatusCode, detail: String) -> Self {
+    pub fn new(code: StatusCode, detail: String) -> Self {
         let title = code.canonical_reason().unwrap_or("Error");
         Self { code, title, status: code.as_u16(), detail, errors: Vec::new() }
     }
@@ -93,6 +93,12 @@ impl From<JsonRejection> for Problem {
 
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<FormRejection> for Problem {
+    fn from(rejection: FormRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }

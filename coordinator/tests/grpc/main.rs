@@ -18,6 +18,7 @@ mod memory;
 mod questions;
 mod retention;
 mod setup;
+mod sign_in;
 mod skew;
 mod sse;
 mod tasks;

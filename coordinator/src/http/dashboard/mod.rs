@@ -9,14 +9,16 @@
 //! | `page` | the frame around every page; rendering |
 //! | `filters` | how templates write times, sizes and sums |
 //! | `errors`, `back`, `theme` | problems as pages; where a form came from; light or dark |
+//! | `login` | signing in, and out |
 //! | `assets` | styles and scripts; `factory.css` says at its head what there is for pages to use |
 //! | the others | a page each, with the forms on it |
 
 mod assets;
-mod back;
-mod errors;
+pub mod back;
+pub mod errors;
 mod filters;
 mod fleet;
+mod login;
 mod page;
 mod theme;
 
@@ -27,11 +29,13 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::auth::Auth;
 
-pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+pub fn routes(app: &Arc<App>, auth: Arc<Auth>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(fleet::show))
         .route("/theme", post(theme::switch))
+        .merge(login::routes(auth))
         .layer(from_fn_with_state(Arc::clone(app), errors::as_pages))
         .merge(assets::routes())
 }

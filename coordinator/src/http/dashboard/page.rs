@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::{filters, theme};
 use crate::app::{App, QuestionsRequest};
+use crate::auth::Session;
 use crate::http::problem::Problem;
 
 /// Everything from here, nothing inline, framed by nobody.
@@ -30,6 +31,7 @@ const MOST_COUNTED: u32 = 99;
 const TEMPLATES: &[(&str, &str)] = &[
     ("fleet.html", include_str!("../../../dashboard/templates/fleet.html")),
     ("layout.html", include_str!("../../../dashboard/templates/layout.html")),
+    ("login.html", include_str!("../../../dashboard/templates/login.html")),
     ("macros.html", include_str!("../../../dashboard/templates/macros.html")),
     ("problem.html", include_str!("../../../dashboard/templates/problem.html")),
 ];
@@ -61,6 +63,8 @@ pub struct Frame {
     section: String,
     open_questions: usize,
     most_counted: u32,
+    /// Whether there is a session to sign out of.
+    has_session: bool,
 }
 
 impl FromRequestParts<Arc<App>> for Frame {
@@ -87,6 +91,7 @@ impl Frame {
             section,
             open_questions: 0,
             most_counted: MOST_COUNTED,
+            has_session: parts.extensions.get::<Session>().is_some(),
         }
     }
 
