@@ -8,6 +8,7 @@ use std::time::Duration;
 use factory_domain::{LeaseTerms, SessionId, WorkerId};
 use factory_proto::client::ClientConfig;
 use factory_proto::protocol::AGENTS_ACT;
+use factory_proto::v1;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -30,7 +31,7 @@ use crate::roster::Roster;
 use crate::spool::SpoolDir;
 use crate::spool_watch::SpoolWatch;
 use crate::uplink::Uplink;
-use crate::{disk, heartbeat, session};
+use crate::{disk, heartbeat, host_load, session};
 
 /// How long reports and logs have to leave after a stop; what is left goes after the next start.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -133,6 +134,15 @@ impl Shared {
                 0
             }
         }
+    }
+
+    /// How busy this host is; `None` where it does not tell, and in a simulation, which has no host.
+    pub fn host_load(&self) -> Option<v1::HostLoad> {
+        if self.config.network.is_some() {
+            return None;
+        }
+        let disk = rustix::fs::statvfs(&self.config.root);
+        host_load::read(disk.map_or(0, |disk| disk.f_blocks.saturating_mul(disk.f_frsize)))
     }
 
     /// Why there is not enough disk to take anything on; `None`: there is.

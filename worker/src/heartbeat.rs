@@ -180,7 +180,7 @@ fn request(shared: &Shared) -> v1::HeartbeatRequest {
         session_id: shared.session.to_string(),
         held: roster::on_the_wire(&shared.roster.for_heartbeat()),
         free_disk_bytes: shared.free_disk(),
-        load: None,
+        load: shared.host_load(),
     }
 }
 

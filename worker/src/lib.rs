@@ -20,6 +20,7 @@ pub mod environment;
 pub mod git;
 mod heartbeat;
 pub mod host_lease;
+mod host_load;
 mod identity;
 pub mod kept;
 mod logs;

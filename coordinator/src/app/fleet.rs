@@ -4,12 +4,14 @@
 //! closes ends no lease, it only stops offers.
 
 mod kept;
+mod load;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use factory_domain::{AgentKind, AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
 use kept::Kept;
+pub use load::HostLoad;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -95,6 +97,8 @@ struct Connected {
     /// Offers accepted on this stream whose start it has not told yet.
     accepted: HashSet<AttemptId>,
     cool_downs: HashMap<TaskId, CoolDown>,
+    /// By its newest heartbeat.
+    load: Option<HostLoad>,
     /// Someone asked it to take nothing new. Read from the store at the welcome.
     draining: bool,
     /// It says itself that it takes nothing new: it is about to stop.
@@ -202,6 +206,7 @@ impl Fleet {
             offered: HashMap::new(),
             accepted: HashSet::new(),
             cool_downs: HashMap::new(),
+            load: None,
             outbox,
             over: over.clone(),
         };

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use factory_domain::{AttemptId, SessionId, TaskState, WorkerId};
 
-use super::{App, Error};
+use super::{App, Error, HostLoad};
 use crate::store::{Held, Holding, Renewal, StoreError};
 
 #[derive(Debug)]
@@ -14,12 +14,15 @@ pub struct Beat {
     pub held: Vec<Held>,
     /// Bytes.
     pub free_disk: u64,
+    /// `None`: its host does not tell.
+    pub load: Option<HostLoad>,
 }
 
 impl App {
     /// Extends the worker's leases. The answer has a verdict for each attempt held.
     pub async fn heartbeat(&self, beat: Beat) -> Result<Vec<(AttemptId, Holding)>, Error> {
-        let Beat { worker, session, held, free_disk } = beat;
+        let Beat { worker, session, held, free_disk, load } = beat;
+        self.fleet.set_load(worker, session, load);
         let renewal = Renewal { worker, session, held, free_disk };
         let verdicts = match self.store.renew(renewal.clone(), self.clock.now()).await {
             Err(StoreError::Full { .. }) => self.promise(renewal).await?,

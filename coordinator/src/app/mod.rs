@@ -62,7 +62,7 @@ pub use disk::{Change, Room};
 pub use drain::Drain;
 pub use equip::Offered;
 pub use error::{Error, FieldViolation};
-pub use fleet::{Outbox, ToWorker};
+pub use fleet::{HostLoad, Outbox, ToWorker};
 pub use follow_log::LogFollower;
 pub use get::{AttemptDetail, TaskDetail};
 pub use handoff::{HandoffsRequest, WantedHandoff};

@@ -2,7 +2,7 @@
 
 use factory_domain::WorkerId;
 
-use super::{App, Error};
+use super::{App, Error, HostLoad};
 use crate::store::{HeldEntry, WorkerRow};
 
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub struct WorkerView {
     pub connected: bool,
     /// `None`: it takes what it is offered.
     pub drain: Option<DrainState>,
+    /// `None`: it is away, or its host does not tell.
+    pub load: Option<HostLoad>,
 }
 
 /// How far a worker is that takes nothing new: because someone asked for it, or because
@@ -65,7 +67,8 @@ impl App {
         let id = row.entry.id;
         let drains = row.draining_since.is_some() || self.fleet.is_stopping(id);
         let state = if row.busy == 0 { DrainState::Drained } else { DrainState::Draining };
-        WorkerView { connected: self.fleet.is_connected(id), drain: drains.then_some(state), row }
+        let (connected, load) = (self.fleet.is_connected(id), self.fleet.load(id));
+        WorkerView { connected, drain: drains.then_some(state), load, row }
     }
 }
 

@@ -4,7 +4,8 @@ use factory_domain::{TaskState, Timestamp};
 use factory_proto::{convert, v1};
 
 use crate::app::{
-    AttemptDetail, DrainState, Locked, TaskDetail, WorkerDetail, WorkerView, cancelled_because, why_removed,
+    AttemptDetail, DrainState, HostLoad, Locked, TaskDetail, WorkerDetail, WorkerView, cancelled_because,
+    why_removed,
 };
 use crate::store::{
     ArtifactEntry, ArtifactKind, FeedEvent, FileInTheWay, HeldEntry, Pruned, PrunedItem, Submitted, TaskEntry,
@@ -200,7 +201,17 @@ pub fn worker(view: WorkerView) -> v1::Worker {
         drain: drain_state(view.drain).into(),
         draining_since_ms: millis(view.row.draining_since),
         hand_over_at_ms: millis(view.row.hand_over_at),
-        load: None,
+        load: view.load.map(host_load),
+    }
+}
+
+fn host_load(load: HostLoad) -> v1::HostLoad {
+    v1::HostLoad {
+        load_1m_hundredths: load.average_hundredths,
+        cpus: load.cpus,
+        memory_total_bytes: load.memory_total,
+        memory_available_bytes: load.memory_available,
+        disk_total_bytes: load.disk_total,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{artifacts, checkpoints, session, stream_to_client};
-use crate::app::{App, Beat, Error, LogBatch, ReportVerdict};
+use crate::app::{App, Beat, Error, HostLoad, LogBatch, ReportVerdict};
 use crate::store::{Held, Holding, ReportedAttempt};
 
 /// Messages to one worker that wait to be read: all the offers it may have open, and as many others.
@@ -46,6 +46,7 @@ impl WorkerService for Workers {
             session: convert::session_id(&request.session_id).map_err(Error::from)?,
             held: request.held.iter().map(read_held).collect::<Result<_, _>>()?,
             free_disk: request.free_disk_bytes,
+            load: request.load.map(read_load),
         };
         let verdicts = self.0.heartbeat(beat).await?.into_iter().map(verdict).collect();
         Ok(Response::new(v1::HeartbeatResponse { verdicts }))
@@ -131,6 +132,16 @@ pub fn read_held(held: &v1::HeldAttempt) -> Result<Held, Error> {
         attempt: convert::attempt_id(&held.attempt_id)?,
         started,
     })
+}
+
+fn read_load(load: v1::HostLoad) -> HostLoad {
+    HostLoad {
+        average_hundredths: load.load_1m_hundredths,
+        cpus: load.cpus,
+        memory_total: load.memory_total_bytes,
+        memory_available: load.memory_available_bytes,
+        disk_total: load.disk_total_bytes,
+    }
 }
 
 pub fn verdict((attempt, holding): (factory_domain::AttemptId, Holding)) -> v1::HeldVerdict {

@@ -165,7 +165,18 @@ pub fn demo(console: Console, tasks: &[(v1::Task, Vec<v1::Attempt>)]) -> Table {
 pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
     let mut table = new(
         console,
-        &["WORKER", "STATE", "BUSY", "AGENTS", "LABELS", "FREE DISK", "VERSION", "SEEN", "LAST DECLINE"],
+        &[
+            "WORKER",
+            "STATE",
+            "BUSY",
+            "AGENTS",
+            "LABELS",
+            "LOAD",
+            "FREE DISK",
+            "VERSION",
+            "SEEN",
+            "LAST DECLINE",
+        ],
     );
     for worker in workers {
         let (mut state, color) = worker::state(worker);
@@ -185,6 +196,7 @@ pub fn workers(console: Console, workers: &[v1::Worker], now_ms: i64) -> Table {
             Cell::new(format!("{}/{}", worker.busy, worker.slots)),
             Cell::new(plain::line(&agents.join(", "))),
             Cell::new(plain::line(&labels.join(" "))),
+            Cell::new(worker.load.as_ref().map(worker::load).unwrap_or_default()),
             Cell::new(units::bytes(worker.free_disk_bytes)),
             Cell::new(plain::line(&worker.version)),
             Cell::new(units::age(worker.last_seen_at_ms, now_ms)),

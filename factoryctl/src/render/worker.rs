@@ -41,7 +41,9 @@ pub fn page(worker: &v1::Worker, now_ms: i64) -> String {
     let mut labels: Vec<_> = worker.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     labels.sort();
     field(&mut page, "labels", &labels.join(" "));
-    field(&mut page, "free disk", &units::bytes(worker.free_disk_bytes));
+    field(&mut page, "free disk", &free_disk(worker));
+    field(&mut page, "load", &worker.load.as_ref().map(load).unwrap_or_default());
+    field(&mut page, "free memory", &worker.load.as_ref().map(memory).unwrap_or_default());
     field(&mut page, "registered", &moment(worker.registered_at_ms, now_ms));
     field(&mut page, "last seen", &moment(worker.last_seen_at_ms, now_ms));
     field(&mut page, "last decline", &worker.last_decline);
@@ -49,6 +51,25 @@ pub fn page(worker: &v1::Worker, now_ms: i64) -> String {
         field(&mut page, if index == 0 { "agents" } else { "" }, &readiness(agent));
     }
     page
+}
+
+fn free_disk(worker: &v1::Worker) -> String {
+    let free = units::bytes(worker.free_disk_bytes);
+    match worker.load.map_or(0, |load| load.disk_total_bytes) {
+        0 => free,
+        total => format!("{free} of {}", units::bytes(total)),
+    }
+}
+
+/// The average beside what the host can do at once.
+pub fn load(load: &v1::HostLoad) -> String {
+    let (whole, rest) = (load.load_1m_hundredths / 100, load.load_1m_hundredths % 100);
+    format!("{whole}.{rest:02} of {}", load.cpus)
+}
+
+fn memory(load: &v1::HostLoad) -> String {
+    let (available, total) = (load.memory_available_bytes, load.memory_total_bytes);
+    if total == 0 { String::new() } else { format!("{} of {}", units::bytes(available), units::bytes(total)) }
 }
 
 /// Who wanted it, and since when.
@@ -119,6 +140,23 @@ mod tests {
             assert!(page.contains(said), "{said} is missing in\n{page}");
         }
         assert!(!page.contains("[2J"), "{page}");
+    }
+
+    #[test]
+    fn how_busy_a_host_is_stands_beside_what_it_has() {
+        let load = v1::HostLoad {
+            load_1m_hundredths: 305,
+            cpus: 8,
+            memory_total_bytes: 4 << 30,
+            memory_available_bytes: 1 << 30,
+            disk_total_bytes: 100 << 30,
+        };
+        let worker = v1::Worker { free_disk_bytes: 5 << 30, load: Some(load), ..Default::default() };
+        let told = page(&worker, 0);
+        for said in ["5.0 GiB of 100.0 GiB", "3.05 of 8", "1.0 GiB of 4.0 GiB"] {
+            assert!(told.contains(said), "{said} is missing in\n{told}");
+        }
+        assert!(!page(&v1::Worker::default(), 0).contains("load"));
     }
 
     #[test]

@@ -162,3 +162,24 @@ fn who_a_task_is_kept_for_is_named() {
     fleet.disconnect(home);
     assert_eq!(fleet.keeper(kept, &needs(AgentKind::Claude), NOW), None);
 }
+
+#[test]
+fn a_host_s_load_is_of_the_session_that_is_seated_and_goes_with_it() {
+    let (fleet, entry) = (Fleet::default(), worker(&[AgentKind::Claude]));
+    let load = |average_hundredths| HostLoad {
+        average_hundredths,
+        cpus: 4,
+        memory_total: 8,
+        memory_available: 4,
+        disk_total: 16,
+    };
+    fleet.set_load(entry.id, entry.session, Some(load(1)));
+    assert_eq!(fleet.load(entry.id), None, "nobody is seated");
+    let (outbox, _) = mpsc::channel(8);
+    let (seat, _) = fleet.connect(&entry, outbox).expect("a seat");
+    fleet.set_load(entry.id, entry.session, Some(load(2)));
+    fleet.set_load(entry.id, SessionId::from_uuid(Uuid::from_u128(1)), Some(load(3)));
+    assert_eq!(fleet.load(entry.id), Some(load(2)));
+    fleet.disconnect(seat);
+    assert_eq!(fleet.load(entry.id), None);
+}

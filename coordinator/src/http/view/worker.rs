@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::utc;
-use crate::app::{self, DrainState, WorkerView};
+use crate::app::{self, DrainState, HostLoad, WorkerView};
 use crate::store::HeldEntry;
 
 /// A worker, as people see it.
@@ -30,6 +30,22 @@ pub struct Worker {
     draining_since: Option<String>,
     /// When what it still runs goes to other workers.
     hand_over_at: Option<String>,
+    /// Of its host, by its newest heartbeat; `null`: it is away, or its host does not tell.
+    load: Option<Load>,
+}
+
+/// How busy a host is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Load {
+    /// Runnable processes, averaged over one minute, as the system counts them.
+    average_1m: f64,
+    /// Processors.
+    cpus: u32,
+    /// Bytes, all of them.
+    memory_total: u64,
+    memory_available: u64,
+    /// Of the disk that workspaces are on.
+    disk_total: u64,
 }
 
 /// How far a worker is that takes nothing new: attempts it holds go on, or it holds none any more.
@@ -104,6 +120,19 @@ impl From<WorkerView> for Worker {
             }),
             draining_since: view.row.draining_since.map(utc),
             hand_over_at: view.row.hand_over_at.map(utc),
+            load: view.load.map(Load::from),
+        }
+    }
+}
+
+impl From<HostLoad> for Load {
+    fn from(load: HostLoad) -> Self {
+        Self {
+            average_1m: f64::from(load.average_hundredths) / 100.0,
+            cpus: load.cpus,
+            memory_total: load.memory_total,
+            memory_available: load.memory_available,
+            disk_total: load.disk_total,
         }
     }
 }

@@ -33,6 +33,30 @@ pub struct WorkerView<'a> {
     pub registered_at: Option<String>,
     pub last_seen_at: Option<String>,
     pub last_decline: Option<&'a str>,
+    /// How busy its host is; null: it is away, or does not tell.
+    pub load: Option<LoadView>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct LoadView {
+    /// Runnable processes, averaged over one minute.
+    pub average_1m: f64,
+    pub cpus: u32,
+    pub memory_total_bytes: u64,
+    pub memory_available_bytes: u64,
+    pub disk_total_bytes: u64,
+}
+
+impl From<&v1::HostLoad> for LoadView {
+    fn from(load: &v1::HostLoad) -> Self {
+        Self {
+            average_1m: f64::from(load.load_1m_hundredths) / 100.0,
+            cpus: load.cpus,
+            memory_total_bytes: load.memory_total_bytes,
+            memory_available_bytes: load.memory_available_bytes,
+            disk_total_bytes: load.disk_total_bytes,
+        }
+    }
 }
 
 impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
@@ -55,6 +79,7 @@ impl<'a> From<&'a v1::Worker> for WorkerView<'a> {
             registered_at: rfc3339(worker.registered_at_ms),
             last_seen_at: rfc3339(worker.last_seen_at_ms),
             last_decline: some(&worker.last_decline),
+            load: worker.load.as_ref().map(LoadView::from),
         }
     }
 }
