@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use factory_domain::{LeaseTerms, SessionId, WorkerId};
 use factory_proto::client::ClientConfig;
-use factory_proto::protocol::AGENTS_ACT;
+use factory_proto::protocol::{AGENTS_ACT, KEEPS_REPOS};
 use factory_proto::v1;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -18,20 +18,23 @@ use uuid::Uuid;
 use crate::attempt::assignment::Assignment;
 use crate::attempt::{Attempt, Cause, Order};
 use crate::blocking;
+use crate::by_hand::{ByHand, take};
 use crate::config::WorkerConfig;
 use crate::crew::Crew;
 use crate::drain::Drain;
 use crate::host_lease::HostLease;
 use crate::identity::{Identity, IdentityError};
+use crate::inventory::Inventory;
 use crate::logs::{LogFeed, LogLoop};
 use crate::mcp::{self, Endpoint};
 use crate::outbox::{Outbox, OutboxLoop};
 use crate::repo;
+use crate::repo_jobs::{RepoJobLoop, RepoJobs};
 use crate::roster::Roster;
 use crate::spool::SpoolDir;
 use crate::spool_watch::SpoolWatch;
 use crate::uplink::Uplink;
-use crate::{disk, heartbeat, host_load, session};
+use crate::{disk, heartbeat, host_load, inventory, session};
 
 /// How long reports and logs have to leave after a stop; what is left goes after the next start.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -82,6 +85,9 @@ pub struct Shared {
     pub roster: Arc<Roster>,
     pub lease: HostLease,
     pub repos: repo::Cache,
+    pub by_hand: ByHand,
+    pub repo_jobs: RepoJobs,
+    pub inventory: Inventory,
     /// Has the disk looked through now.
     pub disk_poked: Notify,
     pub watch: Arc<SpoolWatch>,
@@ -119,6 +125,11 @@ impl Shared {
     /// Whether the coordinator knows agents that act beside their own work.
     pub fn agents_act(&self) -> bool {
         *self.protocol.borrow() >= AGENTS_ACT
+    }
+
+    /// Whether the coordinator wants to know what lies on this host.
+    pub fn keeps_repos(&self) -> bool {
+        *self.protocol.borrow() >= KEEPS_REPOS
     }
 
     pub fn spools(&self) -> PathBuf {
@@ -182,6 +193,10 @@ impl Shared {
                     // A crash came before the offer was accepted: nothing was promised.
                     return std::fs::remove_dir_all(spool.path());
                 }
+                let workspace = self.config.root.join("workspaces").join(spool.attempt().to_string());
+                if let Err(error) = take::settle_interrupted(&spool, &workspace) {
+                    tracing::error!(path = %path.display(), %error, "a worktree made by hand that the attempt had taken cannot be found");
+                }
                 let attempt = Attempt::take_up(self, spool)?;
                 // As above: without the host it stays on disk as it is.
                 let _ = self.begun.send(attempt);
@@ -225,6 +240,7 @@ impl Worker {
         let crew = Crew::muster(&config.agents).await;
         let (logs, log_loop) = LogFeed::new();
         let (outbox, outbox_loop) = Outbox::new();
+        let (repo_jobs, repo_job_loop) = RepoJobs::new();
         let (begun, beginnings) = mpsc::unbounded_channel();
         let welcomed = watch::Sender::new(0);
         let (endpoint, listener) = open_endpoint(&config, &welcomed).await?.unzip();
@@ -235,6 +251,9 @@ impl Worker {
             roster: Arc::new(Roster::new(config.slots)),
             lease,
             repos: repo::Cache::new(&config.root),
+            by_hand: ByHand::new(&config.root),
+            repo_jobs,
+            inventory: Inventory::default(),
             disk_poked: Notify::new(),
             watch: SpoolWatch::new(),
             logs,
@@ -263,7 +282,7 @@ impl Worker {
         if let Some((endpoint, listener)) = worker.shared.endpoint.clone().zip(listener) {
             worker.loops.spawn(mcp::serve(endpoint, listener, worker.token.clone()));
         }
-        worker.spawn_loops(log_loop, outbox_loop, beginnings);
+        worker.spawn_loops(log_loop, outbox_loop, repo_job_loop, beginnings);
         Ok(worker)
     }
 
@@ -271,6 +290,7 @@ impl Worker {
         &mut self,
         log_loop: LogLoop,
         outbox_loop: OutboxLoop,
+        repo_job_loop: RepoJobLoop,
         beginnings: mpsc::UnboundedReceiver<Attempt>,
     ) {
         let shared = &self.shared;
@@ -280,6 +300,13 @@ impl Worker {
         self.loops.spawn(log_loop.run(shared.worker, patient(), token()));
         let protocol = shared.protocol.subscribe();
         self.loops.spawn(outbox_loop.run(shared.worker, protocol, patient(), token()));
+        self.loops.spawn(repo_job_loop.run(Arc::clone(shared), patient(), token()));
+        self.loops.spawn(inventory::run(Arc::clone(shared), patient(), token()));
+        let (host, ending) = (Arc::clone(shared), token());
+        self.loops.spawn(async move {
+            let recovery = host.by_hand.recover(&host.repos, &*host.config.shims);
+            ending.run_until_cancelled(recovery).await;
+        });
         self.loops.spawn(heartbeat::run(Arc::clone(shared), patient(), token()));
         // Its own welcome must not hurry the session on.
         let session = Uplink::new(shared.coordinator(), watch::Sender::new(0).subscribe());

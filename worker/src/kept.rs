@@ -7,7 +7,7 @@
 //! here into the spool of the attempt that goes on, or away to be removed. So a crash at any moment
 //! leaves one owner, and of two that want it one gets it.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::assignment::{Assignment, Place};
 use crate::blocking;
-use crate::spool::SpoolDir;
+use crate::spool::{SpoolDir, rename_durably};
 use crate::{repo, workspace};
 
 const RECORD: &str = "kept.json";
@@ -87,7 +87,7 @@ impl KeptWorkspaces {
         spool.write(&spool.path().join(RECORD), &record)?;
         self.make_directory()?;
         let path = self.path(spool.attempt());
-        rename(spool.path(), &path)?;
+        rename_durably(spool.path(), &path)?;
         // It is kept; what a failure or a crash leaves here of the rest, the next sweep removes.
         if let Err(error) = trim(&path) {
             tracing::warn!(%error, path = %path.display(), "a kept workspace has more files than it needs");
@@ -109,7 +109,7 @@ impl KeptWorkspaces {
         if self.find(attempt)?.is_none() {
             return Ok(None);
         }
-        match rename(&self.path(attempt), &into.path().join(TAKEN)) {
+        match rename_durably(&self.path(attempt), &into.path().join(TAKEN)) {
             Ok(()) => Taken::of(into),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -120,9 +120,9 @@ impl KeptWorkspaces {
     pub fn give_back(&self, taken: Taken) -> io::Result<()> {
         let home = taken.spool.path().join(AGENT_HOME);
         if taken.home_moved() && home.exists() {
-            rename(&home, &taken.path.join(AGENT_HOME))?;
+            rename_durably(&home, &taken.path.join(AGENT_HOME))?;
         }
-        rename(&taken.path, &self.path(taken.assignment.attempt))
+        rename_durably(&taken.path, &self.path(taken.assignment.attempt))
     }
 
     /// Everything that is here.
@@ -172,7 +172,7 @@ impl KeptWorkspaces {
     fn set_aside(&self, from: &Path, attempt: AttemptId) -> io::Result<Doomed> {
         self.make_directory()?;
         let path = self.directory.join(format!("{REMOVING}{attempt}"));
-        rename(from, &path)?;
+        rename_durably(from, &path)?;
         Ok(Doomed { path })
     }
 
@@ -242,7 +242,7 @@ impl Taken {
         if self.home_moved() {
             return Ok(());
         }
-        rename(&self.path.join(AGENT_HOME), &self.spool.path().join(AGENT_HOME))
+        rename_durably(&self.path.join(AGENT_HOME), &self.spool.path().join(AGENT_HOME))
     }
 
     fn home_moved(&self) -> bool {
@@ -279,15 +279,6 @@ impl Doomed {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// Renames so that it stays renamed after a loss of power.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    for path in [to, from] {
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 fn trim(path: &Path) -> io::Result<()> {

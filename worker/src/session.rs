@@ -196,7 +196,7 @@ impl Session {
             Heard::Drain(drain) => {
                 self.shared.drain.told(drain.draining, Duration::from_millis(drain.hand_over_after_ms));
             }
-            Heard::RepoJob(job) => tracing::warn!(job = job.id, "jobs about repositories are not done yet"),
+            Heard::RepoJob(job) => self.shared.repo_jobs.ask(job),
             Heard::Welcome(_) => tracing::warn!("the coordinator said Welcome twice"),
         }
         Ok(())

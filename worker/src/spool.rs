@@ -164,6 +164,15 @@ fn replace(path: &Path, new: &Path, content: &[u8]) -> io::Result<()> {
     File::open(parent)?.sync_all()
 }
 
+/// Renames so that it stays renamed after a loss of power.
+pub fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    for path in [to, from] {
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Appends records to `records.log`. Blocking; one at a time for each file.
 #[derive(Debug)]
 pub struct RecordWriter {

@@ -1,6 +1,7 @@
 //! The attempt, from lease to result: a pure state machine, and beside it the code that acts for it.
 
 pub mod assignment;
+mod by_hand;
 mod checkpoint;
 mod continuity;
 mod course;

@@ -55,7 +55,10 @@ impl Work {
                 self.take_over(&mut place).await?;
                 place
             }
-            None => self.make_workspace(&journal, token).await?,
+            None => match self.take_by_hand(&journal).await? {
+                Some(place) => place,
+                None => self.make_workspace(&journal, token).await?,
+            },
         };
         self.tell_of_conflict(&place);
         // On disk before the script runs, so that whatever ends it, the worktree is known and goes.
@@ -99,6 +102,7 @@ impl Work {
             branch: &branch,
             merge: Merge { upstreams: &upstreams, on_conflict: spec.on_conflict },
             workspace: &workspace,
+            goes_on: false,
             token,
         };
         let worktree = self.host.repos.checkout(&request, &|text| journal.note(text)).await;

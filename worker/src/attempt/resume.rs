@@ -48,6 +48,8 @@ impl Work {
         if at.is_some() && taken.as_ref().is_some_and(is_taken) {
             return Ok(true);
         }
+        // Before its place is cleared.
+        self.give_back_by_hand().await.map_err(worker_error)?;
         tracing::info!("the worker was restarted while it prepared the attempt, which is prepared again");
         let discarded = self.host.repos.discard(&self.workspace_path()).await;
         discarded.map_err(|error| worker_error(&error))?;

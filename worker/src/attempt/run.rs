@@ -278,12 +278,18 @@ impl Work {
                 Err(error) => tracing::warn!(%error, "the report cannot be read again"),
             }
         }
-        let left = match self.why_kept() {
+        if let Err(error) = self.leave_workspace().await {
+            tracing::warn!(%error, "the attempt's workspace or spool could not be kept or removed; it stays");
+        }
+    }
+
+    async fn leave_workspace(&mut self) -> io::Result<()> {
+        if !matches!(self.assignment.progress, Progress::Saved { .. }) && self.give_back_by_hand().await? {
+            self.progress(Progress::Preparing).await?;
+        }
+        match self.why_kept() {
             Some(why) => self.keep(why).await,
             None => self.remove().await,
-        };
-        if let Err(error) = left {
-            tracing::warn!(%error, "the attempt's workspace or spool could not be kept or removed; it stays");
         }
     }
 

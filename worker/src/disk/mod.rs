@@ -17,5 +17,5 @@ mod sweep;
 mod tests;
 
 pub use floor::{keep_floor, shortage};
-pub(crate) use survey::Owned;
+pub(crate) use survey::{Layout, Owned, entries};
 pub use sweep::run;

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::attempt::assignment::{Assignment, Place};
+use crate::by_hand::{ByHand, Record, take};
 use crate::kept::{Kept, KeptWorkspaces, Listing, Taken};
 use crate::spool::SpoolDir;
 
@@ -16,6 +17,7 @@ pub struct Layout {
     pub spools: PathBuf,
     pub workspaces: PathBuf,
     pub kept: KeptWorkspaces,
+    pub by_hand: ByHand,
 }
 
 impl Layout {
@@ -25,6 +27,7 @@ impl Layout {
             spools: root.join("spool"),
             workspaces: root.join("workspaces"),
             kept: KeptWorkspaces::new(root),
+            by_hand: ByHand::new(root),
         }
     }
 
@@ -60,6 +63,9 @@ impl Owned {
         for path in unreadable.iter().map(|(path, _)| path.as_path()).chain(doomed.iter().map(|d| d.path())) {
             owned.add_directory(path, layout);
         }
+        for record in layout.by_hand.list()? {
+            owned.add_by_hand(record);
+        }
         owned.add_spools(layout)?;
         Ok(owned)
     }
@@ -71,8 +77,16 @@ impl Owned {
             if let Ok(Some(taken)) = taken {
                 self.add(&taken.assignment, layout);
             }
+            if let Ok(Some(record)) = SpoolDir::open(&path).and_then(|spool| take::taken_by(&spool)) {
+                self.add_by_hand(record);
+            }
         }
         Ok(())
+    }
+
+    fn add_by_hand(&mut self, record: Record) {
+        self.workspaces.insert(record.path);
+        self.branches.insert(format!("refs/heads/{}", record.branch));
     }
 
     /// By its assignment, or as far as its name tells.

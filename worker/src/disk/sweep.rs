@@ -214,7 +214,7 @@ impl Sweep {
                     if condition.grown {
                         grown.push(clone.clone());
                     }
-                    let thing = Thing::Clone { used: condition.used, needed: condition.needed };
+                    let thing = Thing::Clone { used: condition.used, needed: condition.is_needed() };
                     clones.push((Item::Clone(clone), thing));
                 }
                 Ok(None) => {}

@@ -84,6 +84,7 @@ impl Host {
             branch: &BranchName::parse(format!("factory/{attempt}")).expect("a branch"),
             merge: Merge::default(),
             workspace: &self.layout.workspaces.join(attempt.to_string()),
+            goes_on: false,
             token: &CancellationToken::new(),
         };
         (attempt, self.cache.checkout(&request, &|_| ()).await.expect("a worktree"))

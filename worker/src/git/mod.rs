@@ -128,6 +128,12 @@ impl Call {
         self
     }
 
+    /// Gives the command less time.
+    pub const fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Lets everything else on the host go first.
     pub const fn in_background(mut self) -> Self {
         self.background = true;

@@ -12,15 +12,46 @@ pub(super) enum Start {
     Fresh { base: String },
     /// The remote has the branch already: work goes on on top of it.
     Continued { tip: String },
+    /// The clone has it, with commits that the start lacks.
+    Local { tip: String, base: String },
 }
 
 impl Start {
     pub fn commit(&self) -> &str {
         match self {
             Self::Fresh { base } => base,
-            Self::Continued { tip } => tip,
+            Self::Continued { tip } | Self::Local { tip, .. } => tip,
         }
     }
+
+    /// Where the commits begin that count as made on the branch; `None`: at its start.
+    pub fn base(&self) -> Option<&str> {
+        match self {
+            Self::Fresh { .. } | Self::Continued { .. } => None,
+            Self::Local { base, .. } => Some(base),
+        }
+    }
+}
+
+/// Leaves nothing behind that the clone's own branch has: where it goes further than `start`, it is gone on
+/// from instead.
+pub(super) async fn go_on(
+    start: Start,
+    repository: &Repository,
+    request: &Request<'_>,
+    git: &Git,
+) -> Result<Start, RepoError> {
+    let git = git.in_repository(&repository.path);
+    let refuse = |error| RepoError::from_git(&repository.label, error);
+    let local = git.commit_of(&format!("refs/heads/{}", request.branch)).await.map_err(refuse)?;
+    let Some(tip) = local else { return Ok(start) };
+    let is_in_start = Call::new(["merge-base", "--is-ancestor", &tip, start.commit()]);
+    if git.ask(is_in_start).await.map_err(refuse)? {
+        return Ok(start);
+    }
+    let common = git.answer(Call::new(["merge-base", &tip, start.commit()])).await.map_err(refuse)?;
+    let base = if common.0 { common.1.line() } else { start.commit().to_owned() };
+    Ok(Start::Local { tip, base })
 }
 
 /// A branch that the remote already has is gone on from, so that a retry, or a second task on the same

@@ -4,8 +4,11 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use factory_domain::RepoSource;
+
 use super::Cache;
 use super::lock::RepositoryLock;
+use super::upkeep::is_in_origin;
 use crate::git::{Call, Git, GitError};
 use crate::workspace;
 
@@ -48,6 +51,12 @@ impl Registration {
         name == workspace.file_name()
     }
 
+    /// By the last two parts of the path, which is how those made by hand are told apart.
+    fn is_made_by_hand_at(&self, worktree: &Path) -> bool {
+        let name = |path: &Path| Some((path.parent()?.file_name()?.to_owned(), path.file_name()?.to_owned()));
+        self.workspace.as_deref().and_then(name).is_some_and(|found| Some(found) == name(worktree))
+    }
+
     /// Removes it with its branch. The clone must be locked, and the worktree's files gone.
     pub async fn withdraw(self, clone: &Git) -> Result<(), GitError> {
         workspace::remove(self.git_dir).await.map_err(GitError::io("worktree remove"))?;
@@ -55,6 +64,17 @@ impl Registration {
             Some(branch) => clone.run(Call::new(["update-ref", "-d", &branch])).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    /// The same, but a branch stays that has what the origin lacks.
+    async fn withdraw_keeping_work(mut self, clone: &Git) -> Result<(), GitError> {
+        if let Some(branch) = &self.branch
+            && clone.commit_of(branch).await?.is_some()
+            && !is_in_origin(clone, branch).await?
+        {
+            self.branch = None;
+        }
+        self.withdraw(clone).await
     }
 }
 
@@ -82,6 +102,23 @@ impl Cache {
             let _lock = RepositoryLock::acquire(&clone).await.map_err(io())?;
             for registration in Registration::all_of(&clone).map_err(io())?.into_iter().filter(is_here) {
                 registration.withdraw(&self.git.in_repository(&clone)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a worktree made by hand, of which nothing is wanted any more but a branch with work in it.
+    pub(crate) async fn discard_by_hand(&self, source: &RepoSource, worktree: &Path) -> Result<(), GitError> {
+        let io = || GitError::io("worktree remove");
+        workspace::remove(worktree.to_owned()).await.map_err(io())?;
+        let clone = self.clone_path(source);
+        if !clone.try_exists().map_err(io())? {
+            return Ok(());
+        }
+        let _lock = RepositoryLock::acquire(&clone).await.map_err(io())?;
+        for registration in Registration::all_of(&clone).map_err(io())? {
+            if registration.is_made_by_hand_at(worktree) {
+                registration.withdraw_keeping_work(&self.git.in_repository(&clone)).await?;
             }
         }
         Ok(())

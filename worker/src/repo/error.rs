@@ -7,12 +7,17 @@ use factory_domain::{BranchName, Failure, FailureReason, RevisionName};
 
 use crate::git::GitError;
 
+/// Commands that wait for a remote.
+const OVER_NETWORK: [&str; 3] = ["ls-remote", "clone", "fetch"];
+
 /// `repo` is the source as the task names it, without credentials. Each message is whole: it holds its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
     #[error("{} is not on this worker's host. Run the task on the host that has it, or give a URL that every worker can fetch", path.display())]
     NotOnThisHost { path: PathBuf },
-    #[error("{repo} is not a git repository ({said})")]
+    #[error(
+        "{repo} is not a git repository, or the worker's user may not see it ({said}). Check the name, and the worker's access to it"
+    )]
     NotARepository { repo: String, said: String },
     #[error("{repo} has no commits yet. Commit something first; an agent's branch needs a base")]
     Empty { repo: String },
@@ -24,7 +29,7 @@ pub enum RepoError {
         "branch `{branch}` is already in {repo} and does not contain base `{base}`. Leave out the base to go on from the branch, or name another branch"
     )]
     BranchWithoutBase { branch: BranchName, base: RevisionName, repo: String },
-    #[error("branch `{branch}` is in use by another task, in {}. Name another branch, or wait for that task", path.display())]
+    #[error("branch `{branch}` is checked out already, in {}. Name another branch, or wait until whoever works there is done", path.display())]
     BranchInUse { branch: BranchName, path: PathBuf },
     #[error("{repo} could not be reached ({said}). Check the network and the address from the worker's host")]
     Unreachable { repo: String, said: String },
@@ -36,6 +41,10 @@ pub enum RepoError {
         "{repo} belongs to another user of this host, and git refuses to read it. To trust it, run as the worker's user: git config --global --add safe.directory {repo}"
     )]
     ForeignOwner { repo: String },
+    #[error("the clone of {repo} has worktrees: {}. Remove them first, or let their tasks end", shown(paths))]
+    HasWorktrees { repo: String, paths: Vec<PathBuf> },
+    #[error("the clone of {repo} has commits that are in no branch of the origin: {}. Push them first", refs.join(", "))]
+    HoldsWork { repo: String, refs: Vec<String> },
     #[error("{branch}, which the task starts from, cannot be had: commit {commit} is not in {repo} ({said})")]
     UpstreamMissing { repo: String, branch: String, commit: String, said: String },
     #[error("{branch} and {with} do not merge in {repo}. In conflict: {}", files.join(", "))]
@@ -58,6 +67,9 @@ impl RepoError {
             GitError::AuthenticationFailed { said } => Self::AuthenticationFailed { repo, said },
             GitError::ForeignOwner { .. } => Self::ForeignOwner { repo },
             GitError::Cancelled { .. } => Self::Cancelled { repo },
+            GitError::TimedOut { ref command, .. } if OVER_NETWORK.contains(&command.as_str()) => {
+                Self::Unreachable { repo, said: error.to_string() }
+            }
             cause => Self::Git { repo, cause },
         }
     }
@@ -81,9 +93,12 @@ impl RepoError {
             | Self::AuthenticationFailed { .. }
             | Self::UpstreamMissing { .. }
             | Self::ForeignOwner { .. } => FailureReason::RepositoryUnavailable,
-            Self::BranchInUse { .. } | Self::Cancelled { .. } | Self::Disk { .. } | Self::Git { .. } => {
-                FailureReason::WorkerError
-            }
+            Self::HasWorktrees { .. }
+            | Self::HoldsWork { .. }
+            | Self::BranchInUse { .. }
+            | Self::Cancelled { .. }
+            | Self::Disk { .. }
+            | Self::Git { .. } => FailureReason::WorkerError,
         }
     }
 
@@ -91,6 +106,10 @@ impl RepoError {
     pub const fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled { .. })
     }
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn list(branches: &[String]) -> String {

@@ -8,6 +8,7 @@
 mod base;
 mod discard;
 mod error;
+mod facts;
 mod include;
 pub(crate) mod lock;
 mod merge;
@@ -25,11 +26,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use error::RepoError;
+pub use facts::CloneFacts;
+pub(crate) use facts::shown;
 pub use merge::{Incoming, Merge};
 pub(crate) use merge::{REFS as UPSTREAM_REFS, without_users_settings};
 
 use crate::environment::ATTEMPT_MARKER;
-use crate::git::{Call, Git};
+use crate::git::{Call, Git, GitError};
 use crate::worktree::Worktree;
 use base::Start;
 use sync::{Repository, Ticket};
@@ -49,6 +52,9 @@ pub struct Request<'a> {
     pub merge: Merge<'a>,
     /// Where the worktree goes: a path that does not exist yet, or an empty directory.
     pub workspace: &'a Path,
+    /// Goes on from what the clone itself has on the branch beside the origin: a person's, where no worktree
+    /// has it any more. A task's branch is made anew.
+    pub goes_on: bool,
     /// Ends the work when cancelled.
     pub token: &'a CancellationToken,
 }
@@ -94,12 +100,19 @@ impl Cache {
         let made = self.make(&repository, ticket, request, &git, note).await;
         if made.is_err()
             // Also where git was ended while it registered: it may have been done by then.
-            && let Err(left) = self.discard(request.workspace).await
+            && let Err(left) = self.withdraw(request).await
         {
             let path = request.workspace.display();
             tracing::warn!(%path, error = %left, "a half-made worktree could not be removed");
         }
         made
+    }
+
+    async fn withdraw(&self, request: &Request<'_>) -> Result<(), GitError> {
+        match request.goes_on {
+            true => self.discard_by_hand(request.source, request.workspace).await,
+            false => self.discard(request.workspace).await,
+        }
     }
 
     async fn make(
@@ -116,12 +129,15 @@ impl Cache {
     }
 
     async fn make_directories(&self, request: &Request<'_>) -> Result<(), RepoError> {
-        for path in [Some(self.directory.as_path()), request.workspace.parent()].into_iter().flatten() {
-            tokio::fs::create_dir_all(path)
-                .await
-                .map_err(|cause| RepoError::Disk { path: path.to_owned(), cause })?;
+        self.make_directory().await?;
+        match request.workspace.parent() {
+            Some(parent) => make(parent).await,
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    async fn make_directory(&self) -> Result<(), RepoError> {
+        make(&self.directory).await
     }
 
     /// Everything that touches the shared clone: fetch, find the start, merge into it what the task waited
@@ -141,6 +157,7 @@ impl Cache {
         };
         repository.bring_up_to_date(&mut synced, ticket, git, note).await?;
         let start = base::find(repository, &synced, request, git).await?;
+        let start = if request.goes_on { base::go_on(start, repository, request, git).await? } else { start };
         if let Start::Continued { tip } = &start {
             let tip = tip.get(..12).unwrap_or(tip);
             note(format!("branch {} is already in {label}; going on from {tip}", request.branch));
@@ -148,7 +165,8 @@ impl Cache {
         let merged = merge::merge(repository, start.commit(), request, git, note).await?;
         registry::add(label, request, &merged.commit, &git.in_repository(&repository.path)).await?;
         // Not the request's git: the worktree outlives the token.
-        let mut worktree = Worktree::at(request, &repository.path, merged.commit, self.git.clone())
+        let base = start.base().map_or(merged.commit, str::to_owned);
+        let mut worktree = Worktree::at(request, &repository.path, base, self.git.clone())
             .await
             .map_err(|cause| RepoError::Disk { path: request.workspace.to_owned(), cause })?;
         worktree.lineage = merged.lineage;
@@ -156,15 +174,10 @@ impl Cache {
     }
 
     fn repository(&self, source: &RepoSource) -> Arc<Repository> {
-        let remote = source.remote();
-        let remote = match remote.trim_end_matches('/') {
-            "" => remote,
-            trimmed => trimmed.to_owned(),
-        };
         // A lock poisoned by a panic elsewhere still guards a whole map.
         let mut repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = hex::encode(&Sha256::digest(remote.as_bytes())[..16]);
-        let entry = repositories.entry(name);
+        let remote = remote_of(source);
+        let entry = repositories.entry(name_of(source));
         let path = self.directory.join(format!("{}.git", entry.key()));
         Arc::clone(entry.or_insert_with(|| Arc::new(Repository::new(remote, path))))
     }
@@ -174,6 +187,25 @@ impl Cache {
         let name = clone.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         self.repositories.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
     }
+}
+
+/// What git fetches from; a slash at its end makes no other repository.
+fn remote_of(source: &RepoSource) -> String {
+    let remote = source.remote();
+    match remote.trim_end_matches('/') {
+        "" => remote,
+        trimmed => trimmed.to_owned(),
+    }
+}
+
+/// The name of a source's clone, without its ending.
+pub(crate) fn name_of(source: &RepoSource) -> String {
+    hex::encode(&Sha256::digest(remote_of(source).as_bytes())[..16])
+}
+
+async fn make(directory: &Path) -> Result<(), RepoError> {
+    let made = tokio::fs::create_dir_all(directory).await;
+    made.map_err(|cause| RepoError::Disk { path: directory.to_owned(), cause })
 }
 
 /// A path only means something on the host that has it.

@@ -8,11 +8,14 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::lock::RepositoryLock;
-use super::{Note, RepoError, registry};
+use super::{Note, RepoError, facts, registry};
 use crate::git::{Call, Git, GitError, without_credentials};
 
 /// Keeps the commit of a remote's detached `HEAD`, which no branch may lead to.
 pub(super) const DETACHED_HEAD: &str = "refs/factory/head";
+
+/// How long a remote may take to say what it has. It is asked before anything is made of it.
+const LOOK_WITHIN: Duration = Duration::from_secs(60);
 
 /// A request's place in the order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +50,29 @@ pub(super) enum RemoteHead {
     Detached(String),
     #[default]
     Unborn,
+}
+
+/// What a remote says of itself when it is asked for its `HEAD`.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub head: RemoteHead,
+    /// Full id of the commit; `None`: there is none yet.
+    pub commit: Option<String>,
+}
+
+impl Looked {
+    /// Reads `git ls-remote --symref REMOTE HEAD`.
+    fn read(answer: &str) -> Self {
+        let symref = answer.lines().find_map(|line| line.strip_prefix("ref: refs/heads/"));
+        let mut commits = answer.lines().filter_map(|line| line.strip_suffix("\tHEAD"));
+        let commit = commits.find(|name| !name.starts_with("ref: ")).map(str::to_owned);
+        let head = match symref.and_then(|line| line.split('\t').next()) {
+            Some(branch) => RemoteHead::Branch(branch.to_owned()),
+            None if answer.is_empty() => RemoteHead::Unborn,
+            None => RemoteHead::Detached(answer.to_owned()),
+        };
+        Self { head, commit }
+    }
 }
 
 impl Repository {
@@ -85,16 +111,17 @@ impl Repository {
         let through = Some(Ticket(self.tickets.load(Ordering::Relaxed)));
         let known = self.path.try_exists();
         let known = known.map_err(|cause| RepoError::Disk { path: self.path.clone(), cause })?;
-        let transfer = async {
-            if known {
-                self.fetch_past_locks(git).await
-            } else {
-                note(format!("cloning {}", self.label));
-                self.clone_into_place(git).await
-            }
+        let transferred = if known {
+            let (fetched, looked) = tokio::join!(self.fetch_past_locks(git), self.look(git));
+            fetched.and(looked)
+        } else {
+            self.clone_what_is_there(git, note).await
         };
-        let (transferred, head) = tokio::join!(transfer, self.remote_head(git));
-        let head = transferred.and(head).map_err(|error| RepoError::from_git(&self.label, error))?;
+        let transferred = transferred.map_err(|error| RepoError::from_git(&self.label, error));
+        if known || transferred.is_ok() {
+            self.remember_fetch(transferred.as_ref().err()).await;
+        }
+        let head = transferred?.head;
         let settle = async {
             if head != synced.head {
                 self.follow_head(&head, git).await?;
@@ -107,6 +134,24 @@ impl Repository {
         let identity_missing = settle.await.map_err(|error| RepoError::from_git(&self.label, error))?;
         *synced = Synced { through, head, identity_missing };
         Ok(())
+    }
+
+    /// Looks first: what is not there, or may not be read, costs no clone and says so at once.
+    async fn clone_what_is_there(&self, git: &Git, note: Note<'_>) -> Result<Looked, GitError> {
+        let looked = self.look(git).await?;
+        note(format!("cloning {}", self.label));
+        self.clone_into_place(git).await.map(|()| looked)
+    }
+
+    /// Writes down in the clone what came of a fetch, for people who look at it later.
+    async fn remember_fetch(&self, error: Option<&RepoError>) {
+        if error.is_some_and(RepoError::is_cancelled) {
+            return;
+        }
+        let error = error.map(RepoError::to_string);
+        if let Err(error) = facts::remember_fetch(&self.path, error).await {
+            tracing::warn!(%error, clone = %self.path.display(), "what came of a fetch cannot be written down");
+        }
     }
 
     /// Clones beside the final place and renames, so that a crash leaves nothing that looks whole.
@@ -188,15 +233,11 @@ impl Repository {
         }
     }
 
-    async fn remote_head(&self, git: &Git) -> Result<RemoteHead, GitError> {
-        let call = Call::new(["ls-remote", "--symref", "--"]).arg(&self.remote).arg("HEAD").over_network();
-        let answer = git.run(call).await?.line();
-        let symref = answer.lines().find_map(|line| line.strip_prefix("ref: refs/heads/"));
-        Ok(match symref.and_then(|line| line.split('\t').next()) {
-            Some(branch) => RemoteHead::Branch(branch.to_owned()),
-            None if answer.is_empty() => RemoteHead::Unborn,
-            None => RemoteHead::Detached(answer),
-        })
+    /// Asks the remote whether it is there, and where its `HEAD` is.
+    pub async fn look(&self, git: &Git) -> Result<Looked, GitError> {
+        let call = Call::new(["ls-remote", "--symref", "--"]).arg(&self.remote).arg("HEAD");
+        let answer = git.run(call.within(LOOK_WITHIN)).await?.line();
+        Ok(Looked::read(&answer))
     }
 
     /// Lets `origin/HEAD` say what the remote's `HEAD` says now.
@@ -238,5 +279,21 @@ async fn remove_dir_if_any(path: &Path) -> io::Result<()> {
     match tokio::fs::remove_dir_all(path).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_remote_says_of_its_head_is_read() {
+        let looked = Looked::read("ref: refs/heads/a/b\tHEAD\n12ab\tHEAD");
+        assert_eq!((looked.head, looked.commit.as_deref()), (RemoteHead::Branch("a/b".into()), Some("12ab")));
+        let looked = Looked::read("12ab\tHEAD");
+        assert_eq!(looked.commit.as_deref(), Some("12ab"));
+        assert_eq!(looked.head, RemoteHead::Detached("12ab\tHEAD".into()));
+        let looked = Looked::read("");
+        assert_eq!((looked.head, looked.commit), (RemoteHead::Unborn, None));
     }
 }

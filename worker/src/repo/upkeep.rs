@@ -6,14 +6,15 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use factory_domain::Timestamp;
+use factory_domain::{RepoSource, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::discard::Registration;
 use super::lock::RepositoryLock;
-use super::{Cache, UPSTREAM_REFS};
+use super::sync::Synced;
+use super::{Cache, RepoError, UPSTREAM_REFS};
 use crate::disk::Owned;
 use crate::git::{self, Call, Git, GitError};
 use crate::workspace;
@@ -27,10 +28,19 @@ const PACKS: usize = 50;
 pub(crate) struct Condition {
     /// By the last checkout.
     pub used: Timestamp,
-    /// A worktree or a commit is in it that is nowhere else.
-    pub needed: bool,
+    /// Those of it that are there, or may be.
+    pub worktrees: Vec<PathBuf>,
+    /// Refs with commits that are nowhere else, or that are in use.
+    pub refs: Vec<String>,
     /// Its objects should be packed.
     pub grown: bool,
+}
+
+impl Condition {
+    /// A worktree or a commit is in it that is nowhere else.
+    pub fn is_needed(&self) -> bool {
+        !self.worktrees.is_empty() || !self.refs.is_empty()
+    }
 }
 
 impl Cache {
@@ -65,7 +75,7 @@ impl Cache {
                 registered.push(registration);
             }
         }
-        let mut needed = !registered.is_empty();
+        let mut refs = Vec::new();
         let listing = Call::new(["for-each-ref", "--format=%(refname)", "refs/heads"]).args([
             "refs/factory/checkpoints",
             "refs/factory/incoming",
@@ -73,14 +83,16 @@ impl Cache {
         ]);
         for name in git.run(listing).await?.line().lines() {
             match Ref::read(name, owned, &registered) {
-                Ref::InUse => needed = true,
+                Ref::InUse => refs.push(name.to_owned()),
                 Ref::Passing => delete(&git, name).await?,
                 Ref::Left if is_in_origin(&git, name).await? => delete(&git, name).await?,
-                Ref::Left => needed = true,
+                Ref::Left => refs.push(name.to_owned()),
             }
         }
         let used = lock.used().map_err(io())?;
-        Ok(Condition { used, needed, grown: has_grown(clone).map_err(io())? })
+        let worktrees =
+            registered.into_iter().map(|found| found.workspace.unwrap_or(found.git_dir)).collect();
+        Ok(Condition { used, worktrees, refs, grown: has_grown(clone).map_err(io())? })
     }
 
     /// Packs a clone's objects and drops those that nothing has led to for two weeks. A checkout that
@@ -115,16 +127,52 @@ impl Cache {
         let io = || GitError::io("clone");
         let Some(lock) = RepositoryLock::try_acquire(clone).map_err(io())? else { return Ok(false) };
         let owned = owned().map_err(io())?;
-        if self.tidy_locked(clone, &owned, &lock).await?.needed {
+        if self.tidy_locked(clone, &owned, &lock).await?.is_needed() {
             return Ok(false);
         }
+        self.take_away(clone).await.map(|()| true)
+    }
+
+    /// The same for the clone of a source that someone wants gone. `false`: there was none.
+    pub(crate) async fn remove_clone_of(
+        &self,
+        source: &RepoSource,
+        owned: impl FnOnce() -> io::Result<Owned>,
+        token: &CancellationToken,
+    ) -> Result<bool, RepoError> {
+        let repository = self.repository(source);
+        let (clone, repo) = (&repository.path, || repository.label.clone());
+        let disk = |cause| RepoError::Disk { path: clone.clone(), cause };
+        if !clone.try_exists().map_err(disk)? {
+            return Ok(false);
+        }
+        let (mut synced, lock) = tokio::select! {
+            locked = repository.lock() => locked?,
+            () = token.cancelled() => return Err(RepoError::Cancelled { repo: repo() }),
+        };
+        let owned = owned().map_err(disk)?;
+        let refuse = |error| RepoError::from_git(&repository.label, error);
+        let condition = self.tidy_locked(clone, &owned, &lock).await.map_err(refuse)?;
+        if !condition.worktrees.is_empty() {
+            return Err(RepoError::HasWorktrees { repo: repo(), paths: condition.worktrees });
+        }
+        if !condition.refs.is_empty() {
+            return Err(RepoError::HoldsWork { repo: repo(), refs: condition.refs });
+        }
+        // Whoever waits for the lock finds that it has to clone again.
+        *synced = Synced::default();
+        self.take_away(clone).await.map_err(refuse).map(|()| true)
+    }
+
+    /// Removes a clone that is locked.
+    async fn take_away(&self, clone: &Path) -> Result<(), GitError> {
+        let io = || GitError::io("clone");
         // As a crash in the middle of cloning leaves it; the next clone begins by removing that.
         let rest = clone.with_extension("tmp");
         workspace::remove(rest.clone()).await.map_err(io())?;
         tokio::fs::rename(clone, &rest).await.map_err(io())?;
         self.forget(clone);
-        workspace::remove(rest).await.map_err(io())?;
-        Ok(true)
+        workspace::remove(rest).await.map_err(io())
     }
 
     /// Removes what a clone that was ended left beside its place, unless one is made right now.
@@ -200,7 +248,7 @@ async fn delete(git: &Git, name: &str) -> Result<(), GitError> {
 }
 
 /// Tags do not count: an agent can make them.
-async fn is_in_origin(git: &Git, name: &str) -> Result<bool, GitError> {
+pub(super) async fn is_in_origin(git: &Git, name: &str) -> Result<bool, GitError> {
     let call = Call::new(["rev-list", "--max-count=1", name, "--not", "--remotes=origin"])
         .args(["--glob=refs/factory/base", "--"]);
     Ok(git.run(call).await?.stdout.is_empty())

@@ -7,6 +7,7 @@
 mod changes;
 mod leftovers;
 mod lineage;
+mod standing;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,12 @@ use serde::{Deserialize, Serialize};
 pub use changes::{MAX_PATCH, Work};
 pub use leftovers::{Fate, Found};
 pub use lineage::{Conflict, Lineage};
+pub use standing::Standing;
 
 use crate::git::{Call, Git, GitError};
 use crate::repo::lock::RepositoryLock;
-use crate::repo::{Request, UPSTREAM_REFS};
+use crate::repo::{self, Request, UPSTREAM_REFS};
+use crate::spool::write_atomically;
 use crate::workspace;
 
 /// Who commits where nobody else is named.
@@ -60,6 +63,11 @@ pub struct Worktree {
 }
 
 impl Worktree {
+    /// The repository's source as it may be shown, without a login.
+    pub fn shown_source(&self) -> String {
+        repo::shown(&self.source.remote())
+    }
+
     /// Reads what `git worktree add` has just made.
     pub(crate) async fn at(
         request: &Request<'_>,
@@ -106,6 +114,19 @@ impl Worktree {
     /// The bare clone.
     pub(crate) fn repository(&self) -> &Path {
         &self.repository
+    }
+
+    /// Writes down in the clone that the worktree is there. Blocking.
+    pub(crate) fn tell_of(&self, path: &Path) -> io::Result<()> {
+        if !self.git_dir.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("{} is gone", self.git_dir.display()),
+            ));
+        }
+        let mut link = path.join(".git").into_os_string().into_encoded_bytes();
+        link.push(b'\n');
+        write_atomically(&self.git_dir.join("gitdir"), &link)
     }
 
     fn branch_ref(&self) -> String {

@@ -246,6 +246,7 @@ async fn a_checkout_cancelled_as_it_is_registered_leaves_nothing() {
         branch: &branch,
         merge: Merge::default(),
         workspace: &workspace,
+        goes_on: false,
         token: &token,
     };
     // The last word before git is asked to register it.

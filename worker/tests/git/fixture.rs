@@ -161,7 +161,9 @@ impl Fixture {
         let workspace = self.path("worker/workspaces").join(name);
         let attempt = AttemptId::from_uuid(Uuid::now_v7());
         let merge = Merge::default();
-        let request = Request { source, base, attempt, branch: &branch, merge, workspace: &workspace, token };
+        let workspace = &workspace;
+        let request =
+            Request { source, base, attempt, branch: &branch, merge, workspace, goes_on: false, token };
         let note = |text: String| self.notes.lock().expect("notes").push(text);
         self.cache.checkout(&request, &note).await
     }

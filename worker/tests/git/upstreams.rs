@@ -45,6 +45,7 @@ async fn start(
         branch: &branch,
         merge: Merge { upstreams, on_conflict },
         workspace: &workspace,
+        goes_on: false,
         token: &CancellationToken::new(),
     };
     fixture.cache.checkout(&request, &|_| {}).await

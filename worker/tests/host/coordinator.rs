@@ -35,6 +35,8 @@ pub struct State {
     pub rewound: BTreeSet<String>,
     pub reports: Vec<v1::ReportRequest>,
     pub checkpoints: Vec<v1::CheckpointRequest>,
+    pub inventories: Vec<v1::InventoryRequest>,
+    pub jobs_done: Vec<v1::RepoJobDoneRequest>,
     /// The task of each attempt offered.
     tasks: BTreeMap<String, String>,
     /// By attempt and name; a checkpoint's are `work N` and `transcript N`.
@@ -74,6 +76,8 @@ pub struct Plan {
     pub refuse_reports: u32,
     /// Tasks outlive their attempts: they are tried again.
     pub tried_again: bool,
+    /// Answers to jobs still to be turned away.
+    pub refuse_answers: u32,
     pub refuse_heartbeats: bool,
     pub refuse_sessions: Option<Status>,
 }
@@ -95,6 +99,7 @@ impl Default for Plan {
             confirm: true,
             refuse_reports: 0,
             tried_again: false,
+            refuse_answers: 0,
             refuse_heartbeats: false,
             refuse_sessions: None,
         }
@@ -236,6 +241,28 @@ impl Coordinator {
         };
         self.say(Say::Offer(offer)).await;
         attempt_id
+    }
+
+    /// Asks for a job about a repository, and gives its id.
+    pub async fn ask(&self, repo: &str, job: v1::repo_job::Job) -> String {
+        self.ask_within(repo, job, PATIENCE).await
+    }
+
+    pub async fn ask_within(&self, repo: &str, job: v1::repo_job::Job, within: Duration) -> String {
+        let id = Uuid::now_v7().to_string();
+        let (within_ms, job) = (within.as_millis().try_into().expect("short"), Some(job));
+        let job = v1::RepoJob { id: id.clone(), repo: repo.to_owned(), within_ms, job };
+        self.say(Say::RepoJob(job)).await;
+        id
+    }
+
+    /// What came of a job.
+    pub async fn done(&self, job: &str) -> v1::repo_job_done_request::Outcome {
+        self.until("an answer to a job", |state| {
+            let mut done = state.jobs_done.iter();
+            done.find(|done| done.job_id == job).map(|done| done.outcome.clone().expect("an outcome"))
+        })
+        .await
     }
 
     pub async fn report(&self, attempt: &str) -> v1::Report {
@@ -399,15 +426,24 @@ impl WorkerService for Handle {
 
     async fn inventory(
         &self,
-        _: Request<v1::InventoryRequest>,
+        request: Request<v1::InventoryRequest>,
     ) -> Result<Response<v1::InventoryResponse>, Status> {
+        self.0.change(|state| state.inventories.push(request.into_inner()));
         Ok(Response::new(v1::InventoryResponse {}))
     }
 
     async fn repo_job_done(
         &self,
-        _: Request<v1::RepoJobDoneRequest>,
+        request: Request<v1::RepoJobDoneRequest>,
     ) -> Result<Response<v1::RepoJobDoneResponse>, Status> {
+        self.0.change(|state| {
+            if state.plan.refuse_answers > 0 {
+                state.plan.refuse_answers -= 1;
+                return Err(Status::unavailable("not now"));
+            }
+            state.jobs_done.push(request.into_inner());
+            Ok(())
+        })?;
         Ok(Response::new(v1::RepoJobDoneResponse {}))
     }
 

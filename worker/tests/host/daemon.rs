@@ -13,7 +13,7 @@ use super::*;
 use crate::coordinator::State;
 
 /// Starts the daemon and waits for its ready line.
-async fn daemon(coordinator: &Coordinator, root: &Path) -> Child {
+pub async fn daemon(coordinator: &Coordinator, root: &Path) -> Child {
     daemon_with(coordinator, root, &[]).await
 }
 

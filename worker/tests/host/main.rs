@@ -7,8 +7,10 @@ mod daemon;
 mod lease;
 mod limit;
 mod mcp;
+mod repos;
 mod resume;
 mod skew;
+mod takeover;
 mod telling;
 mod work;
 

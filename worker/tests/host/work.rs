@@ -29,7 +29,7 @@ pub fn git(repository: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn in_repository(origin: &Path, script: &str) -> v1::TaskSpec {
+pub fn in_repository(origin: &Path, script: &str) -> v1::TaskSpec {
     v1::TaskSpec { repo: origin.to_str().expect("a path").to_owned(), ..shell(script) }
 }
 
