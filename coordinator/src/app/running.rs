@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use factory_domain::WorkerId;
+
 use super::page::Page;
 use super::{App, Error};
 use crate::store::{HeldEntry, ListFilter, TaskEntry};
@@ -11,6 +13,7 @@ use crate::store::{HeldEntry, ListFilter, TaskEntry};
 pub struct RunningAgent {
     pub task: TaskEntry,
     pub held: HeldEntry,
+    pub worker_id: WorkerId,
     /// By name.
     pub worker: String,
     /// It has not been heard of past its lease.
@@ -42,15 +45,15 @@ impl App {
         let mut held = HashMap::new();
         for worker in self.store.workers().await?.into_iter().filter(|worker| worker.busy > 0) {
             for attempt in self.store.held_by(worker.entry.id).await? {
-                held.insert(attempt.attempt, (attempt, worker.entry.name.clone()));
+                held.insert(attempt.attempt, (attempt, worker.entry.id, worker.entry.name.clone()));
             }
         }
         // What moved on between the queries is left out: it runs no longer, or is there at the next look.
         let agents = tasks.into_iter().filter_map(|task| {
             let lease = *task.state.lease()?;
-            let (held, worker) = held.remove(&lease.attempt)?;
+            let (held, worker_id, worker) = held.remove(&lease.attempt)?;
             let unreachable = matches!(lease.contact, factory_domain::Contact::Unreachable { .. });
-            Some(RunningAgent { task, held, worker, unreachable })
+            Some(RunningAgent { task, held, worker_id, worker, unreachable })
         });
         Ok(RunningPage { agents: agents.collect(), next_page_token })
     }

@@ -1,7 +1,10 @@
 //! The dashboard's pages as a browser without scripts meets them.
 
 mod browser;
+mod fleet;
 mod frame;
+mod lists;
 #[path = "../grpc/setup.rs"]
 #[expect(dead_code, reason = "it is the gRPC suite's, and this one does not use all of it")]
 mod setup;
+mod submitting;

@@ -11,6 +11,7 @@ pub fn add(environment: &mut Environment<'static>) {
     environment.add_filter("bytes", bytes);
     environment.add_filter("usd", usd);
     environment.add_filter("count", count);
+    environment.add_filter("short", short);
 }
 
 /// A time as how long ago it is, or how far off; in full as its title.
@@ -92,6 +93,14 @@ fn usd(dollars: f64) -> String {
 
 fn count(count: u64) -> String {
     grouped(count)
+}
+
+/// At most so many characters.
+fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
 }
 
 /// In groups of three digits.

@@ -18,8 +18,11 @@ pub mod back;
 pub mod errors;
 mod filters;
 mod fleet;
+mod form;
 mod login;
 mod page;
+mod submit;
+mod tasks_list;
 mod theme;
 
 use std::sync::Arc;
@@ -34,6 +37,10 @@ use crate::auth::Auth;
 pub fn routes(app: &Arc<App>, auth: Arc<Auth>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(fleet::show))
+        .route("/workers/{worker}/drain", post(fleet::drain))
+        .route("/workers/{worker}/resume", post(fleet::resume))
+        .route("/tasks", get(tasks_list::show))
+        .route("/tasks/new", get(submit::show).post(submit::submit))
         .route("/theme", post(theme::switch))
         .merge(login::routes(auth))
         .layer(from_fn_with_state(Arc::clone(app), errors::as_pages))

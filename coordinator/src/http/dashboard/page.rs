@@ -34,6 +34,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("login.html", include_str!("../../../dashboard/templates/login.html")),
     ("macros.html", include_str!("../../../dashboard/templates/macros.html")),
     ("problem.html", include_str!("../../../dashboard/templates/problem.html")),
+    ("submit.html", include_str!("../../../dashboard/templates/submit.html")),
+    ("tasks.html", include_str!("../../../dashboard/templates/tasks.html")),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

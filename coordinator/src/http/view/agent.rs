@@ -32,7 +32,7 @@ pub struct RunningAgent {
 }
 
 impl From<app::RunningAgent> for RunningAgent {
-    fn from(app::RunningAgent { task, held, worker, unreachable }: app::RunningAgent) -> Self {
+    fn from(app::RunningAgent { task, held, worker, unreachable, .. }: app::RunningAgent) -> Self {
         Self {
             task_id: task.id.to_string(),
             task_number: task.number,
