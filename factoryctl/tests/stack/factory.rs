@@ -16,17 +16,20 @@ pub struct Factory {
 impl Factory {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut process = factoryctl(&directory.path().join("root"))
-            .args(["up", "--listen", "127.0.0.1:0", "--slots", "2"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        let mut ready = String::new();
-        let stdout = process.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut ready).expect("a line");
-        let url = ready.trim().strip_prefix("factory listening on ").expect("the ready line").to_owned();
+        let (process, url) = up(&directory.path().join("root"), "127.0.0.1:0");
         Self { process, url, directory }
+    }
+
+    /// As by a crash of the host: without a word to anyone.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("it has ended");
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again(&mut self) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        (self.process, self.url) = up(&self.root(), &address);
     }
 
     pub fn root(&self) -> PathBuf {
@@ -71,6 +74,20 @@ impl Factory {
         git(&path, &["commit", "--quiet", "--message=Begin"]);
         path
     }
+}
+
+fn up(root: &Path, listen: &str) -> (Child, String) {
+    let mut process = factoryctl(root)
+        .args(["up", "--listen", listen, "--slots", "2"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut ready = String::new();
+    let stdout = process.stdout.take().expect("piped");
+    BufReader::new(stdout).read_line(&mut ready).expect("a line");
+    let url = ready.trim().strip_prefix("factory listening on ").expect("the ready line").to_owned();
+    (process, url)
 }
 
 impl Drop for Factory {

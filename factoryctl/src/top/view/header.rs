@@ -25,13 +25,14 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buf: &mut Buffer) {
 
 fn place(model: &Model, theme: Theme) -> Line<'static> {
     let name = Span::styled("factory ", Modifier::BOLD);
-    let url = Span::raw(format!("{} ", plain::line(&model.fleet.url)));
+    let url = Span::raw(format!(" {}", plain::line(&model.fleet.url)));
     let link = match &model.fleet.link {
         Link::Connected => Span::styled("● connected", theme.good()),
         // Why is told at the foot, where there is room for it.
         Link::Lost(_) => Span::styled("◌ reconnecting", theme.warning().add_modifier(Modifier::BOLD)),
     };
-    Line::from(vec![name, url, link])
+    // Where it is narrow, the end of the URL is missed least.
+    Line::from(vec![name, link, url])
 }
 
 fn sums(model: &Model, theme: Theme) -> Line<'static> {

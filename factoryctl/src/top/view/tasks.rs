@@ -47,7 +47,13 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buf: &mut Buffer) {
     let chosen = model.place_among(&listed);
     let height = body.height.saturating_sub(1);
     let first = first_shown(chosen, listed.len(), height);
-    let columns: Vec<&Column> = COLUMNS.iter().filter(|column| column.from <= area.width).collect();
+    // Columns that many never fill are left to the others where nobody does.
+    let filled = |column: &Column| {
+        !matches!(column.name, "REPO" | "ROLE")
+            || listed.iter().any(|task| !(column.cell)(task, model.now_ms).is_empty())
+    };
+    let columns: Vec<&Column> =
+        COLUMNS.iter().filter(|column| column.from <= area.width && filled(column)).collect();
     // The name of a state says more than its mark, where there is room for it.
     let state_width = if area.width < 70 { 1 } else { 12 };
     let rows = listed.iter().enumerate().skip(first).take(height.into()).map(|(place, task)| {
@@ -100,10 +106,6 @@ fn nothing(model: &Model) -> String {
     }
 }
 
-fn spec(task: &v1::Task) -> v1::TaskSpec {
-    task.spec.clone().unwrap_or_default()
-}
-
 fn title(task: &v1::Task) -> String {
     match &task.spec {
         Some(spec) => plain::line(&spec.title),
@@ -113,13 +115,13 @@ fn title(task: &v1::Task) -> String {
 
 /// Its last part, which tells it from others.
 fn repo(task: &v1::Task) -> String {
-    let repo = spec(task).repo;
+    let repo = task.spec.as_ref().map_or("", |spec| &spec.repo);
     let name = repo.trim_end_matches('/').trim_end_matches(".git");
     plain::line(name.rsplit(['/', ':']).next().unwrap_or(name))
 }
 
 fn role(task: &v1::Task) -> String {
-    plain::line(&spec(task).role)
+    plain::line(task.spec.as_ref().map_or("", |spec| &spec.role))
 }
 
 fn worker(task: &v1::Task) -> String {
@@ -165,7 +167,7 @@ fn note(task: &v1::Task, now_ms: i64) -> String {
     };
     match task.state() {
         _ if task.open_questions > 0 => {
-            format!("{} to answer: a", units::count(task.open_questions.into(), "question"))
+            format!("asks {}", units::count(task.open_questions.into(), "question"))
         }
         TaskState::Running | TaskState::Leased if task.unreachable => "not heard of".to_owned(),
         TaskState::Running | TaskState::Leased => plain::line(&task.progress),
