@@ -22,8 +22,8 @@ use factory_coordinator::store::{
     CancelError, CancelledFamily, CheckpointError, Claim, Claimed, Embedding, FamilyStore, FeedEvent,
     HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry, MemoryFilter,
     MemoryStore, NewAnswer, NewMemory, NewQuestion, NewTask, Pruned, QuestionEntry, QuestionFilter,
-    QuestionStore, Renewal, Reported, ReportedAttempt, ResolveError, Rules, SavedMemory, Store, StoreError,
-    SubmitError, Submitted, TakenCheckpoint, TaskEntry, UpstreamStore, WorkerEntry, WorkerRow,
+    QuestionStore, Relative, Renewal, Reported, ReportedAttempt, ResolveError, Rules, SavedMemory, Store,
+    StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry, UpstreamStore, WorkerEntry, WorkerRow,
 };
 use factory_coordinator::store::{FileLock, LockStore, Locking, QueuedTask, Wait, WantedFiles};
 use factory_domain::family::Bounds;
@@ -130,6 +130,7 @@ ask_outside! {
     submit_child(child: NewTask, bounds: Bounds, now: Timestamp) -> Result<Submitted, SubmitError>;
     cancel(task: TaskId, with_children: bool, now: Timestamp) -> Result<CancelledFamily, CancelError>;
     note_progress(task: TaskId, attempt: AttemptId, progress: Progress) -> Result<bool, StoreError>;
+    related(tasks: Vec<TaskId>, most: u32) -> Result<Vec<Relative>, StoreError>;
 }
 
 ask_outside! {

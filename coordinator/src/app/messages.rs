@@ -47,6 +47,11 @@ pub enum Reading {
 }
 
 impl App {
+    /// Number of the newest message on the board; 0: there is none.
+    pub fn newest_message(&self) -> u64 {
+        *self.store.board().borrow()
+    }
+
     /// By id or number.
     pub async fn message(&self, name: &str) -> Result<MessageEntry, Error> {
         let missing = || Error::NoSuchMessage(name.to_owned());

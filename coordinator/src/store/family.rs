@@ -32,6 +32,23 @@ pub trait FamilyStore: Send + Sync {
         attempt: AttemptId,
         progress: Progress,
     ) -> Result<bool, StoreError>;
+
+    /// These tasks, and all that they hang together with: by what waits for what, and by parents and
+    /// children. The nearest come first, and at most `most` in all.
+    async fn related(&self, tasks: Vec<TaskId>, most: u32) -> Result<Vec<Relative>, StoreError>;
+}
+
+/// A task as others stand to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relative {
+    pub id: TaskId,
+    pub number: u64,
+    pub title: String,
+    /// By name, as in [`factory_domain::TaskState::NAMES`].
+    pub state: String,
+    pub parent: Option<TaskId>,
+    /// Those it waits for, or has waited for.
+    pub after: Vec<TaskId>,
 }
 
 /// What came of the wish that a task end.

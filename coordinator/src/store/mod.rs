@@ -35,7 +35,7 @@ pub use entry::{
     ListFilter, LogStanding, Needed, Pruned, PrunedItem, TaskEntry, WorkerEntry, WorkerRow,
 };
 pub use error::{ApplyError, CancelError, CheckpointError, ResolveError, StoreError, SubmitError};
-pub use family::{CancelledFamily, FamilyStore};
+pub use family::{CancelledFamily, FamilyStore, Relative};
 pub use inbox::InboxStore;
 pub use locks::{FileInTheWay, FileLock, LockStore, Locking, Other, QueuedTask, Wait, WantedFiles};
 pub use memory::{Embedding, MemoryEntry, MemoryFilter, MemoryStore, NewMemory, SavedMemory, Within};

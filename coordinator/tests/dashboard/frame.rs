@@ -9,7 +9,7 @@ use crate::browser::{Browser, Page};
 use crate::setup::Factory;
 
 /// Every page there is.
-const PAGES: &[&str] = &["/", "/tasks", "/tasks?tree=1", "/tasks/new"];
+const PAGES: &[&str] = &["/", "/tasks", "/tasks?tree=1", "/tasks/new", "/graph", "/messages", "/questions"];
 
 fn is_strict(page: &Page) {
     let policy = page.header(CONTENT_SECURITY_POLICY);

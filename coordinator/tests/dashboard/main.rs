@@ -1,5 +1,6 @@
 //! The dashboard's pages as a browser without scripts meets them.
 
+mod board;
 mod browser;
 mod fleet;
 mod frame;
@@ -8,3 +9,4 @@ mod lists;
 #[expect(dead_code, reason = "it is the gRPC suite's, and this one does not use all of it")]
 mod setup;
 mod submitting;
+mod task;

@@ -1,6 +1,6 @@
 //! A task and its children, and a task that goes on from another.
 
-use factory_coordinator::store::{ListFilter, NewTask, Store, SubmitError, TaskEntry};
+use factory_coordinator::store::{ListFilter, NewTask, Relative, Store, SubmitError, TaskEntry};
 use factory_domain::family::Bounds;
 use factory_domain::{
     Conversation, DependencyPolicy, Event, Links, NoticeKind, Outcome, Progress, SpecDraft, TaskId,
@@ -151,4 +151,24 @@ pub async fn a_task_goes_on_from_the_last_attempt_of_another(store: &dyn Store) 
     let events = store.events_after(0, &[next], 100).await.expect("read");
     let offered = events.iter().find(|event| event.kind == "offered").expect("an offer");
     assert_eq!(offered.detail.as_deref(), Some("resumes attempt 1 of task 1"));
+}
+
+pub async fn tasks_that_hang_together_are_found_the_nearest_first(store: &dyn Store) {
+    let parent = submit(store, draft("parent")).await;
+    let child = child(store, parent, "child").await;
+    let links = Links { after: vec![child], ..Links::default() };
+    let next = NewTask { links, ..new_task(draft("next")) };
+    let next = store.submit(vec![next], at(0)).await.expect("accepted")[0].id;
+    let alone = submit(store, draft("alone")).await;
+
+    let ids = |found: &[Relative]| found.iter().map(|one| one.id).collect::<Vec<_>>();
+    let found = store.related(vec![next], 10).await.expect("read");
+    assert_eq!(ids(&found), [next, child, parent]);
+    assert_eq!((found[0].title.as_str(), found[0].state.as_str()), ("next", "blocked"));
+    assert_eq!((found[0].after.as_slice(), found[0].parent), ([child].as_slice(), None));
+    assert_eq!((found[1].number, found[1].parent), (2, Some(parent)));
+    assert_eq!(ids(&store.related(vec![parent], 10).await.expect("read")), [parent, child, next]);
+    assert_eq!(ids(&store.related(vec![next], 2).await.expect("read")), [next, child]);
+    assert_eq!(ids(&store.related(vec![alone], 10).await.expect("read")), [alone]);
+    assert_eq!(store.related(vec![], 10).await.expect("read"), []);
 }

@@ -136,6 +136,7 @@ holds_over_sqlite! {
         questions_are_listed_in_pages;
     family:
         a_parent_is_told_how_its_children_ended,
+        tasks_that_hang_together_are_found_the_nearest_first,
         children_are_cancelled_with_their_parent_where_that_is_asked_for,
         an_agent_submits_only_so_many_and_so_deep,
         progress_is_what_the_live_attempt_says,

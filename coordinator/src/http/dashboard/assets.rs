@@ -18,14 +18,27 @@ const SVG: &str = "image/svg+xml";
 
 /// Name, type and content.
 const ASSETS: &[(&str, &str, &str)] = &[
+    ("board.css", CSS, include_str!("../../../dashboard/assets/board.css")),
     ("factory.css", CSS, include_str!("../../../dashboard/assets/factory.css")),
     ("forms.js", SCRIPT, include_str!("../../../dashboard/assets/forms.js")),
     ("frame.js", SCRIPT, include_str!("../../../dashboard/assets/frame.js")),
+    ("graph.css", CSS, include_str!("../../../dashboard/assets/graph.css")),
+    ("graph.js", SCRIPT, include_str!("../../../dashboard/assets/graph.js")),
     ("icon.svg", SVG, include_str!("../../../dashboard/assets/icon.svg")),
     ("keys.js", SCRIPT, include_str!("../../../dashboard/assets/keys.js")),
     ("live.js", SCRIPT, include_str!("../../../dashboard/assets/live.js")),
+    ("log.js", SCRIPT, include_str!("../../../dashboard/assets/log.js")),
+    ("log_agent.js", SCRIPT, include_str!("../../../dashboard/assets/log_agent.js")),
+    ("log_find.js", SCRIPT, include_str!("../../../dashboard/assets/log_find.js")),
+    ("log_rows.js", SCRIPT, include_str!("../../../dashboard/assets/log_rows.js")),
+    ("log_source.js", SCRIPT, include_str!("../../../dashboard/assets/log_source.js")),
+    ("log_text.js", SCRIPT, include_str!("../../../dashboard/assets/log_text.js")),
+    ("log_view.js", SCRIPT, include_str!("../../../dashboard/assets/log_view.js")),
+    ("log_window.js", SCRIPT, include_str!("../../../dashboard/assets/log_window.js")),
+    ("messages.js", SCRIPT, include_str!("../../../dashboard/assets/messages.js")),
     ("morph.js", SCRIPT, include_str!("../../../dashboard/assets/morph.js")),
     ("refresh.js", SCRIPT, include_str!("../../../dashboard/assets/refresh.js")),
+    ("task.css", CSS, include_str!("../../../dashboard/assets/task.css")),
     ("theme.js", SCRIPT, include_str!("../../../dashboard/assets/theme.js")),
     ("time.js", SCRIPT, include_str!("../../../dashboard/assets/time.js")),
 ];

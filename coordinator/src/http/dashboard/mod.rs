@@ -15,13 +15,18 @@
 
 mod assets;
 pub mod back;
+mod diff;
 pub mod errors;
 mod filters;
 mod fleet;
 mod form;
+mod graph;
 mod login;
+mod messages;
 mod page;
+mod questions;
 mod submit;
+mod task;
 mod tasks_list;
 mod theme;
 
@@ -41,6 +46,10 @@ pub fn routes(app: &Arc<App>, auth: Arc<Auth>) -> Router<Arc<App>> {
         .route("/workers/{worker}/resume", post(fleet::resume))
         .route("/tasks", get(tasks_list::show))
         .route("/tasks/new", get(submit::show).post(submit::submit))
+        .route("/graph", get(graph::show))
+        .merge(messages::routes())
+        .merge(questions::routes())
+        .merge(task::routes())
         .route("/theme", post(theme::switch))
         .merge(login::routes(auth))
         .layer(from_fn_with_state(Arc::clone(app), errors::as_pages))

@@ -30,12 +30,21 @@ const MOST_COUNTED: u32 = 99;
 /// Name and text. Names end in `.html`, so that what is put into them is escaped.
 const TEMPLATES: &[(&str, &str)] = &[
     ("fleet.html", include_str!("../../../dashboard/templates/fleet.html")),
+    ("graph.html", include_str!("../../../dashboard/templates/graph.html")),
+    ("graph_svg.html", include_str!("../../../dashboard/templates/graph_svg.html")),
     ("layout.html", include_str!("../../../dashboard/templates/layout.html")),
     ("login.html", include_str!("../../../dashboard/templates/login.html")),
     ("macros.html", include_str!("../../../dashboard/templates/macros.html")),
+    ("message_parts.html", include_str!("../../../dashboard/templates/message_parts.html")),
+    ("messages.html", include_str!("../../../dashboard/templates/messages.html")),
     ("problem.html", include_str!("../../../dashboard/templates/problem.html")),
+    ("questions.html", include_str!("../../../dashboard/templates/questions.html")),
     ("submit.html", include_str!("../../../dashboard/templates/submit.html")),
+    ("task.html", include_str!("../../../dashboard/templates/task.html")),
+    ("task_diff.html", include_str!("../../../dashboard/templates/task_diff.html")),
+    ("task_parts.html", include_str!("../../../dashboard/templates/task_parts.html")),
     ("tasks.html", include_str!("../../../dashboard/templates/tasks.html")),
+    ("thread.html", include_str!("../../../dashboard/templates/thread.html")),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

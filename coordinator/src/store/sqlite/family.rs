@@ -13,7 +13,7 @@ use super::rows::{self, StateColumns, to_json};
 use super::statements::family as statements;
 use super::submit::{self, Submit};
 use crate::store::{
-    Applied, CancelError, CancelledFamily, FamilyStore, NewTask, StoreError, SubmitError, Submitted,
+    Applied, CancelError, CancelledFamily, FamilyStore, NewTask, Relative, StoreError, SubmitError, Submitted,
 };
 
 #[derive(sqlx::FromRow)]
@@ -203,5 +203,37 @@ impl FamilyStore for SqliteStore {
         progress: Progress,
     ) -> Result<bool, StoreError> {
         self.write(NoteProgress { task, attempt, progress }).await
+    }
+
+    async fn related(&self, tasks: Vec<TaskId>, most: u32) -> Result<Vec<Relative>, StoreError> {
+        let rows: Vec<RelativeRow> = sqlx::query_as(statements::RELATED)
+            .bind(to_json(&tasks))
+            .bind(i64::from(most))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(RelativeRow::read).collect()
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct RelativeRow {
+    id: Vec<u8>,
+    number: i64,
+    title: String,
+    state: String,
+    parent_id: Option<Vec<u8>>,
+    after: String,
+}
+
+impl RelativeRow {
+    fn read(self) -> Result<Relative, StoreError> {
+        Ok(Relative {
+            id: rows::task_id(&self.id)?,
+            number: rows::unsigned(self.number)?,
+            title: self.title,
+            state: self.state,
+            parent: self.parent_id.as_deref().map(rows::task_id).transpose()?,
+            after: rows::from_json(&self.after, "after")?,
+        })
     }
 }

@@ -407,6 +407,8 @@ mod tests {
             (family::LIVE_DESCENDANTS, "tasks_children"),
             (family::ROOM_FOR_CHILDREN, "tasks_children"),
             (family::ENDED_CHILDREN, "sqlite_autoindex_tasks_1"),
+            (family::RELATED, "tasks_children"),
+            (family::RELATED, "dependencies_by_needs"),
             (dependencies::DEPENDENCIES_OF_BLOCKED, "SEARCH d USING PRIMARY KEY"),
         ] {
             let plan: Vec<(i64, i64, i64, String)> =
@@ -428,6 +430,7 @@ mod tests {
                 "SCAN running",
                 "SCAN CONSTANT ROW",
                 "SCAN family",
+                "SCAN related",
                 "SCAN above",
             ];
             let big: Vec<_> = steps.iter().filter(scans).filter(|step| !small.contains(step)).collect();

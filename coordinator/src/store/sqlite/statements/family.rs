@@ -35,6 +35,24 @@ statements! {
          LEFT JOIN attempts a ON a.id = t.attempt_id
          WHERE t.parent_id IS NOT NULL
          ORDER BY ended.key";
+    /// The queue of a recursive query is first in, first out: the nearest come first, and are those that remain.
+    RELATED =
+        "WITH RECURSIVE related (id) AS (
+             SELECT unhex(wanted.value, '-') FROM json_each(?1) AS wanted
+             UNION
+             SELECT d.needs_id FROM related CROSS JOIN dependencies d ON d.task_id = related.id
+             UNION
+             SELECT d.task_id FROM related CROSS JOIN dependencies d ON d.needs_id = related.id
+             UNION
+             SELECT up.parent_id FROM related CROSS JOIN tasks up ON up.id = related.id
+             WHERE up.parent_id IS NOT NULL
+             UNION
+             SELECT c.id FROM related CROSS JOIN tasks c ON c.parent_id = related.id
+             LIMIT ?2)
+         SELECT t.id, t.number, t.spec ->> '$.title' AS title, t.state, t.parent_id,
+                (SELECT json_group_array(hex(d.needs_id) ORDER BY d.position)
+                 FROM dependencies d WHERE d.task_id = t.id) AS after
+         FROM related CROSS JOIN tasks t ON t.id = related.id";
     NOTE_PROGRESS =
         "UPDATE tasks SET progress = ?3
          WHERE id = ?1 AND attempt_id = ?2 AND state IN ('leased', 'running', 'cancelling')";
