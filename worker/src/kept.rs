@@ -34,9 +34,9 @@ const REMOVING: &str = "removing-";
 pub enum Why {
     /// The next attempt can go on in it. What is in it is also with the coordinator, so it may go.
     Resumable,
-    /// The work could not be saved anywhere else. Never removed by the factory.
+    /// The work could not be saved anywhere else. Only removed once someone has brought all of it to the origin.
     Unsaved,
-    /// The task wished its uncommitted changes kept there. Never removed by the factory.
+    /// The task wished its uncommitted changes kept there. Only removed as above.
     LeftChanges,
 }
 

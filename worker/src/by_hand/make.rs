@@ -70,9 +70,9 @@ impl ByHand {
                 Ok(worktree)
             }
             Err(error) => {
-                let this = self.clone();
-                if let Err(left) = blocking::run(move || this.strike(&record)).await {
-                    tracing::warn!(path = %path.display(), error = %left, "the record of a worktree that was not made stays");
+                // The record goes last: what cannot be removed now, the next start removes.
+                if let Err(left) = self.settle(record, repos, shims).await {
+                    tracing::warn!(path = %path.display(), error = %left, "what is left of a worktree that was not made stays for now");
                 }
                 Err(error)
             }

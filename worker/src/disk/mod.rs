@@ -5,7 +5,8 @@
 //! run any number of times.
 //!
 //! Nothing is removed that is nowhere else. Of kept workspaces only those go that were saved with the
-//! coordinator. A workspace that nobody owns goes only where git shows that it has neither changes nor
+//! coordinator, or whose commits someone has pushed, with no changes left beside them. Worktrees made by hand are
+//! a person's, and stay. A workspace that nobody owns goes only where git shows that it has neither changes nor
 //! commits that the origin lacks, and a branch or a clone likewise; in doubt they stay, and are named in
 //! the worker's own log.
 

@@ -23,8 +23,8 @@ pub struct Limits {
 /// Something on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thing {
-    /// A kept workspace.
-    Kept { why: Why, since: Timestamp, bytes: u64 },
+    /// A kept workspace. Saved: it holds nothing that is not in the origin or with the coordinator.
+    Kept { why: Why, saved: bool, since: Timestamp, bytes: u64 },
     /// A workspace of no attempt known here.
     Unowned { since: Timestamp, saved: bool },
     /// A clone. It is needed where a worktree or a commit is in it that is nowhere else.
@@ -37,6 +37,8 @@ pub enum Thing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Because {
     Old(Duration),
+    /// What was nowhere else when it was kept has been brought to the origin.
+    SavedSince(Duration),
     /// Bytes free, as far as is known, when it was its turn.
     DiskShort {
         free: u64,
@@ -52,6 +54,9 @@ impl fmt::Display for Because {
         let hours = |span: &Duration| span.as_secs() / 3600;
         match self {
             Self::Old(age) => write!(f, "kept for {} h, and saved with the coordinator", hours(age)),
+            Self::SavedSince(age) => {
+                write!(f, "kept for {} h, and all of it is in the origin now", hours(age))
+            }
             Self::DiskShort { free, wanted } => {
                 write!(
                     f,
@@ -103,7 +108,10 @@ fn outlived(thing: &Thing, limits: &Limits, now: Timestamp) -> Option<Because> {
             let age = now.since(since);
             (age >= limits.keep_workspaces).then_some(Because::Old(age))
         }
-        Thing::Kept { why: Why::Unsaved | Why::LeftChanges, .. } => None,
+        Thing::Kept { why: Why::Unsaved | Why::LeftChanges, saved, since, .. } => {
+            let age = now.since(since);
+            (saved && age >= limits.keep_workspaces).then_some(Because::SavedSince(age))
+        }
         Thing::Unowned { since, saved } => {
             (saved && now.since(since) >= limits.keep_unowned).then_some(Because::Unowned)
         }
@@ -132,7 +140,7 @@ mod tests {
     }
 
     fn kept(why: Why, since: i64, bytes: u64) -> Thing {
-        Thing::Kept { why, since: at(since), bytes }
+        Thing::Kept { why, saved: why == Why::Resumable, since: at(since), bytes }
     }
 
     #[test]
@@ -140,6 +148,8 @@ mod tests {
         let things = [
             kept(Why::Resumable, 0, 1),
             kept(Why::Resumable, 1, 1),
+            Thing::Kept { why: Why::Unsaved, saved: true, since: at(0), bytes: 1 },
+            Thing::Kept { why: Why::LeftChanges, saved: false, since: at(0), bytes: 1 },
             Thing::Unowned { since: at(90), saved: true },
             Thing::Unowned { since: at(91), saved: true },
             Thing::Clone { used: at(-200), needed: false },
@@ -148,7 +158,7 @@ mod tests {
             Thing::Temporary { since: at(91) },
         ];
         let gone: Vec<usize> = plan(&things, 1000, &LIMITS, at(100)).into_iter().map(|(at, _)| at).collect();
-        assert_eq!(gone, [0, 2, 4, 6]);
+        assert_eq!(gone, [0, 2, 4, 6, 8]);
     }
 
     #[test]
@@ -168,7 +178,10 @@ mod tests {
         let why = prop_oneof![Just(Why::Resumable), Just(Why::Unsaved), Just(Why::LeftChanges)];
         let since = (-500i64..200).prop_map(at);
         prop_oneof![
-            (why, since.clone(), 0u64..600).prop_map(|(why, since, bytes)| Thing::Kept { why, since, bytes }),
+            (why, any::<bool>(), since.clone(), 0u64..600).prop_map(|(why, known, since, bytes)| {
+                let saved = why == Why::Resumable || known;
+                Thing::Kept { why, saved, since, bytes }
+            }),
             (since.clone(), any::<bool>()).prop_map(|(since, saved)| Thing::Unowned { since, saved }),
             (since.clone(), any::<bool>()).prop_map(|(used, needed)| Thing::Clone { used, needed }),
             since.prop_map(|since| Thing::Temporary { since }),
@@ -185,7 +198,7 @@ mod tests {
             let mut gone: Vec<usize> = plan.iter().map(|(at, _)| *at).collect();
             for at in &gone {
                 let is_elsewhere = match things[*at] {
-                    Thing::Kept { why, .. } => why == Why::Resumable,
+                    Thing::Kept { saved, .. } => saved,
                     Thing::Unowned { saved, .. } => saved,
                     Thing::Clone { needed, .. } => !needed,
                     Thing::Temporary { .. } => true,

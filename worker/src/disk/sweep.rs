@@ -14,8 +14,9 @@ use super::policy::{self, Limits, Thing};
 use super::survey::{Layout, Owned, bytes_of, entries};
 use crate::agent_host::Shared;
 use crate::attempt;
+use crate::attempt::assignment::Place;
 use crate::blocking;
-use crate::kept::{Doomed, Kept};
+use crate::kept::{Doomed, Kept, Why};
 use crate::repo;
 
 /// Between two sweeps that nobody asks for.
@@ -105,6 +106,9 @@ impl Sweep {
     /// is said, and does not keep the rest.
     pub async fn once(&mut self, repos: &repo::Cache, state: State) -> io::Result<()> {
         let mut found = self.kept(state).await?;
+        for (item, thing) in &mut found {
+            self.look_whether_saved(item, thing, state.now).await;
+        }
         let undated = self.undated().await?;
         self.remember(undated.iter().map(|item| item.path()), state.now);
         for item in undated {
@@ -146,12 +150,23 @@ impl Sweep {
                     tracing::warn!(path = %kept.path().display(), %error, "files of an ended attempt could not be removed");
                 }
                 let bytes = if short { bytes_of(&kept) } else { 0 };
-                let thing = Thing::Kept { why: kept.why, since: kept.kept_at, bytes };
+                let saved = kept.why == Why::Resumable;
+                let thing = Thing::Kept { why: kept.why, saved, since: kept.kept_at, bytes };
                 (Item::Kept(Box::new(kept)), thing)
             });
             Ok(kept.collect())
         })
         .await
+    }
+
+    /// What was nowhere else when it was kept may have been pushed since. Only asked of git when it matters.
+    async fn look_whether_saved(&self, item: &Item, thing: &mut Thing, now: Timestamp) {
+        let (Item::Kept(kept), Thing::Kept { saved, since, .. }) = (item, thing) else { return };
+        let Some(Place::Worktree(worktree)) = kept.place() else { return };
+        if !*saved && now.since(*since) >= self.limits.keep_workspaces {
+            // What git cannot tell counts as not saved.
+            *saved = worktree.standing().await.is_ok_and(|standing| standing.is_saved());
+        }
     }
 
     /// What has no date of its own: removals that have begun, workspaces without an owner, half clones.

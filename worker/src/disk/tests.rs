@@ -13,10 +13,12 @@ use super::policy::Limits;
 use super::survey::Layout;
 use super::sweep::{State, Sweep};
 use crate::attempt::assignment::{Assignment, Place, Progress};
+use crate::by_hand::Wish;
 use crate::checkpoint::Bounds;
 use crate::git::Git;
 use crate::kept::Why;
 use crate::repo::{Cache, Merge, Request};
+use crate::shim::ShimProgram;
 use crate::spool::SpoolDir;
 use crate::worktree::Worktree;
 
@@ -199,6 +201,48 @@ async fn kept_workspaces_go_when_they_are_old_unless_they_are_unsaved() {
     assert_eq!(kept.list().expect("listed").kept.len(), 2);
     let attempt = worktrees[0].path.file_name().expect("a name").to_string_lossy().into_owned();
     assert!(!host.refs().contains(&attempt), "{}", host.refs());
+}
+
+#[tokio::test]
+async fn a_kept_workspace_goes_once_someone_has_brought_all_of_it_to_the_origin() {
+    let mut host = Host::new();
+    let kept = host.layout.kept.clone();
+    let now = crate::attempt::now();
+    let (spool, worktree) = host.attempt().await;
+    host.commit(&worktree.path, "a");
+    fs::write(worktree.path.join("new"), "x").expect("written");
+    kept.keep(&spool, Why::Unsaved, now).expect("kept");
+    let later = now.after(25 * 60 * MINUTE);
+    host.sweep_at(later).await;
+    host.git(&worktree.path, &["push", "--quiet", "origin", "HEAD"]);
+    host.sweep_at(later).await;
+    assert!(worktree.path.exists(), "there is a new file");
+    fs::remove_file(worktree.path.join("new")).expect("removed");
+    host.sweep_at(now.after(23 * 60 * MINUTE)).await;
+    assert!(worktree.path.exists(), "someone may be looking at it");
+    host.sweep_at(later).await;
+    assert!(!worktree.path.exists());
+    assert_eq!(host.refs(), "");
+}
+
+#[tokio::test]
+async fn worktrees_made_by_hand_are_left_alone_wherever_they_are_just_now() {
+    let mut host = Host::new();
+    let source = RepoSource::parse(host.origin().to_str().expect("plain")).expect("a source");
+    let branch = BranchName::parse("mine").expect("a branch");
+    let wish = Wish { source: &source, branch: &branch, base: None };
+    let shims = ShimProgram { program: "/nowhere".into(), args: Vec::new() };
+    let (by_hand, token) = (host.layout.by_hand.clone(), CancellationToken::new());
+    let worktree = by_hand.make(wish, &host.cache, &shims, &token).await.expect("made");
+    let month = 31 * 24 * 60 * MINUTE;
+    host.sweep_after(month).await;
+    // As a crash leaves it in the middle of being taken over.
+    let aside = host.directory.path().join("aside");
+    fs::rename(&worktree.path, &aside).expect("moved");
+    host.sweep_after(month).await;
+    fs::rename(&aside, &worktree.path).expect("moved back");
+    assert_eq!(host.git(&worktree.path, &["branch", "--show-current"]), "mine");
+    assert_eq!(host.git(&worktree.path, &["status", "--porcelain"]), "");
 }
 
 #[tokio::test]

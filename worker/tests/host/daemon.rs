@@ -18,8 +18,16 @@ pub async fn daemon(coordinator: &Coordinator, root: &Path) -> Child {
 }
 
 async fn daemon_with(coordinator: &Coordinator, root: &Path, flags: &[&str]) -> Child {
-    let mut child =
-        command(coordinator, root).args(flags).stdout(Stdio::piped()).spawn().expect("the daemon");
+    ready(coordinator, command(coordinator, root).args(flags)).await
+}
+
+/// The daemon with a user's git configuration.
+pub async fn daemon_with_git(coordinator: &Coordinator, root: &Path, config: &Path) -> Child {
+    ready(coordinator, command(coordinator, root).env("GIT_CONFIG_GLOBAL", config)).await
+}
+
+async fn ready(coordinator: &Coordinator, command: &mut Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the daemon");
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).await.expect("a line");
     assert_eq!(line, format!("factory-worker tester connected to {} with 2 slots\n", coordinator.url));

@@ -7,7 +7,7 @@ use factory_proto::v1;
 use factory_proto::v1::RepoJobFailureKind as Kind;
 
 use super::*;
-use crate::daemon::daemon;
+use crate::daemon::{daemon, daemon_with_git};
 use crate::repos::{commit, delete, make, text};
 use crate::work::{git, in_repository, notes, origin};
 
@@ -123,6 +123,35 @@ async fn killed_while_a_task_prepares_in_it_the_next_start_gives_it_back() {
     assert!(git(&path, &["status", "--porcelain"]).contains("?? draft"));
     let (kind, _) = coordinator.refusal(text(origin.path()), delete("feat/x", false)).await;
     assert_eq!(kind, Kind::Refused);
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_a_checkout_the_same_job_makes_it_whole() {
+    let (coordinator, root, origin) = (Coordinator::start().await, tempfile::tempdir().unwrap(), origin());
+    let files = tempfile::tempdir().unwrap();
+    let (config, pipe, go) =
+        (files.path().join("gitconfig"), files.path().join("pipe"), files.path().join("go"));
+    let smudge = format!("echo up > {}; {}; cat", pipe.display(), wait_for(&go));
+    let text_of = format!("[filter \"slow\"]\n\tsmudge = \"{smudge}\"\n\tclean = cat\n");
+    std::fs::write(&config, text_of).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::write(origin.path().join(".gitattributes"), "slow filter=slow\n").unwrap();
+    commit(origin.path(), "slow");
+
+    let mut first = daemon_with_git(&coordinator, root.path(), &config).await;
+    coordinator.ask(text(origin.path()), make("feat/x")).await;
+    let begun = tokio::task::spawn_blocking(move || std::fs::read_to_string(pipe));
+    assert_eq!(begun.await.unwrap().expect("git is at it"), "up\n");
+    first.kill().await.expect("killed");
+    std::fs::write(&config, "").unwrap();
+    let _second = daemon_with_git(&coordinator, root.path(), &config).await;
+    let made = coordinator.worktree(text(origin.path()), make("feat/x")).await;
+    let path = PathBuf::from(&made.path);
+    assert_eq!((made.uncommitted, path.join("slow").exists()), (0, true), "{made:?}");
+    // The checkout of before wrote nothing after that, and is gone.
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(git(&path, &["status", "--porcelain"]), "");
+    coordinator.worktree(text(origin.path()), delete("feat/x", false)).await;
 }
 
 /// The record of the one worktree made by hand.
