@@ -72,7 +72,6 @@ async fn look(shared: &Shared, looks: &mut Looks, found: Found) -> io::Result<Op
     match looks.standing(worktree).await {
         Ok((standing, seen_at)) => {
             told.head = standing.head;
-            told.branch = standing.branch;
             told.uncommitted = standing.uncommitted;
             told.unsaved_commits = if found.commits_are_saved { 0 } else { standing.unsaved_commits };
             told.seen_at_ms = seen_at.as_millis();

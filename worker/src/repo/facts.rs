@@ -75,6 +75,29 @@ impl Cache {
         facts.map_err(|error| RepoError::from_git(&repository.label, error))
     }
 
+    /// The source of which there is a clone here, where it was named as it is shown: a login is no part of that, and
+    /// git needs it. Any other stays as it is.
+    pub async fn as_cloned(&self, source: RepoSource) -> Result<RepoSource, RepoError> {
+        let disk = |cause| RepoError::Disk { path: self.directory.clone(), cause };
+        if self.clone_path(&source).try_exists().map_err(disk)? {
+            return Ok(source);
+        }
+        let wanted = shown(&source.remote());
+        for clone in self.clones().map_err(disk)? {
+            if shown(text(&clone.join("description")).map_err(disk)?.trim()) != wanted {
+                continue;
+            }
+            let call = Call::new(["config", "--get", "remote.origin.url"]);
+            let url = self.git.in_repository(&clone).run(call).await.map(|answer| answer.line());
+            let cloned = url.ok().and_then(|url| RepoSource::parse(&url).ok());
+            // Agents can write there; but no other source has a clone of this name.
+            if let Some(cloned) = cloned.filter(|cloned| self.clone_path(cloned) == clone) {
+                return Ok(cloned);
+            }
+        }
+        Ok(source)
+    }
+
     /// The clone of a source, whether or not it is there.
     pub(crate) fn clone_path(&self, source: &RepoSource) -> PathBuf {
         self.repository(source).path.clone()

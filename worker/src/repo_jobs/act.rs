@@ -65,6 +65,7 @@ pub fn name(job: &v1::RepoJob) -> &'static str {
 /// Does the job. Cancelling the token ends it early, in good order.
 pub async fn act(shared: &Shared, job: &v1::RepoJob, token: &CancellationToken) -> Result<Outcome, Refusal> {
     let source = RepoSource::parse(&job.repo).map_err(Refusal::refused)?;
+    let source = shared.repos.as_cloned(source).await?;
     match &job.job {
         Some(Job::Check(v1::CheckRepo {})) => {
             Ok(Outcome::Copy(copy(shared, shared.repos.look(&source, token).await?)))

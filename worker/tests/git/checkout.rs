@@ -1,6 +1,6 @@
 //! Making worktrees.
 
-use factory_domain::{AttemptId, BranchName, RevisionName};
+use factory_domain::{AttemptId, BranchName, RepoSource, RevisionName};
 use factory_worker::repo::{Merge, RepoError, Request};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -296,4 +296,25 @@ async fn a_half_made_worktree_is_discarded_and_can_be_made_again() {
         assert_eq!(branches, "refs/heads/factory/other");
     }
     assert_eq!(fixture.git(&other.path, &["status", "--porcelain"]), "");
+}
+
+#[tokio::test]
+async fn a_clone_is_found_by_its_source_as_it_is_shown() {
+    let fixture = Fixture::new();
+    let url = |login: &str| format!("https://{login}h.example/octo/app.git");
+    let (config, origin) = (fixture.path("gitconfig"), fixture.origin());
+    let settings = std::fs::read_to_string(&config).expect("a configuration");
+    let instead = format!("[url \"file://{}\"]\n\tinsteadOf = {}\n", origin.display(), url("token@"));
+    std::fs::write(&config, settings + &instead).expect("written");
+    let parse = |text: &str| RepoSource::parse(text).expect("a source");
+    let (with_login, without) = (parse(&url("token@")), parse(&url("")));
+    assert_eq!(fixture.cache.as_cloned(without.clone()).await.expect("looked for"), without);
+    let facts = fixture.cache.fetch(&with_login, &CancellationToken::new()).await.expect("cloned");
+    assert_eq!(facts.source, url(""));
+    for source in [&without, &with_login] {
+        assert_eq!(fixture.cache.as_cloned(source.clone()).await.expect("looked for"), with_login);
+    }
+    // What an agent writes into the clone leads nobody elsewhere.
+    fixture.git(&fixture.clone_path(), &["config", "remote.origin.url", "https://evil.example/octo/app.git"]);
+    assert_eq!(fixture.cache.as_cloned(without.clone()).await.expect("looked for"), without);
 }
