@@ -51,6 +51,11 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8100";
 /// Bytes of one received message: a page of 1,000 tasks with their reports fits.
 pub const MAX_RECEIVE: usize = 16 * 1024 * 1024;
 
+/// Bytes that may be on the way on one stream, and on all of a connection: whoever leaves a stream unread has
+/// the others of its connection go on. (A window that adapts begins with the same for both.)
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("`{url}` is not the URL of a coordinator: {why}")]
@@ -131,7 +136,8 @@ impl ClientConfig {
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(10))
             .keep_alive_while_idle(true)
-            .http2_adaptive_window(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .user_agent(concat!("factory/", env!("CARGO_PKG_VERSION")))
             .expect("a plain user agent"))
     }

@@ -52,6 +52,28 @@ impl App {
         Ok(question)
     }
 
+    /// Answers an open question, whichever task it is of; by id or number.
+    pub async fn answer_question(&self, name: &str, text: String, by: &str) -> Result<QuestionEntry, Error> {
+        let question = self.question(name).await?;
+        self.answer(&question.task.to_string(), &question.id.to_string(), text, by).await
+    }
+
+    /// By id or number.
+    pub async fn question(&self, name: &str) -> Result<QuestionEntry, Error> {
+        let found = match name.parse::<u64>() {
+            Ok(number) => {
+                let beyond = Some(number.saturating_add(1));
+                let filter = QuestionFilter { task: None, all: true, beyond, limit: 1 };
+                self.store.questions(filter).await?.pop().filter(|found| found.number == number)
+            }
+            Err(_) => match name.parse() {
+                Ok(id) => self.store.question(id).await?,
+                Err(_) => None,
+            },
+        };
+        found.ok_or_else(|| Error::UnknownQuestion(name.to_owned()))
+    }
+
     pub async fn questions(&self, request: QuestionsRequest) -> Result<QuestionsPage, Error> {
         let task = match request.task {
             Some(name) => Some(self.store.resolve(&name).await?),

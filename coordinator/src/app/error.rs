@@ -51,6 +51,8 @@ pub enum Error {
     Removed(String),
     #[error("`{0}` is the beginning of several task ids; give more of it")]
     AmbiguousTask(String),
+    #[error("there is no question `{0}`")]
+    UnknownQuestion(String),
     #[error("there is no question `{0}` of this task")]
     NoSuchQuestion(String),
     #[error("{0}")]
@@ -63,6 +65,8 @@ pub enum Error {
     NoSuchWorkflow(String),
     #[error("idempotency key `{key}` was used before for a different workflow, {existing}")]
     WorkflowKeyReused { key: String, existing: WorkflowId },
+    #[error("idempotency key `{key}` was used before for a different {what}, {number}")]
+    KeyUsed { key: String, what: &'static str, number: u64 },
     #[error("workflow {number} has ended already ({state})")]
     WorkflowHasEnded { number: u64, state: &'static str },
     #[error("idempotency key `{key}` of tasks[{index}] was used before for a different task, {existing}")]

@@ -5,8 +5,8 @@ use factory_domain::{BranchName, Deliver, HandoffId, Slug, TaskSpec};
 use uuid::Uuid;
 
 use super::page::Page;
-use super::post_message::{check_key, check_text, keyed};
-use super::{Acting, App, Error};
+use super::post_message::{check_key, check_text, key_used, keyed};
+use super::{Acting, App, Error, Once};
 use crate::store::{AttemptEntry, HandoffEntry, HandoffFilter, HandoffName, HandoffTo, NewHandoff};
 
 /// A handoff as it was asked for.
@@ -43,7 +43,11 @@ pub struct HandoffsPage {
 
 impl App {
     /// Hands on in the name of the task `from`.
-    pub async fn create_handoff(&self, wanted: WantedHandoff, from: &str) -> Result<HandoffEntry, Error> {
+    pub async fn create_handoff(
+        &self,
+        wanted: WantedHandoff,
+        from: &str,
+    ) -> Result<Once<HandoffEntry>, Error> {
         if from.is_empty() {
             return Err(Error::invalid("handoff.from_task", "is missing"));
         }
@@ -81,7 +85,7 @@ impl App {
         };
         let key = keyed(&acting.attempt.to_string(), &wanted.key);
         let to = self.read_to(&wanted).await?;
-        self.hand_off(NewHandoff {
+        let new = NewHandoff {
             id: HandoffId::from_uuid(Uuid::now_v7()),
             from_task: acting.task,
             from_attempt: Some(acting.attempt),
@@ -91,14 +95,24 @@ impl App {
             artifacts: wanted.artifacts,
             branch,
             key,
-        })
-        .await
+        };
+        Ok(self.hand_off(new).await?.thing)
     }
 
-    async fn hand_off(&self, handoff: NewHandoff) -> Result<HandoffEntry, Error> {
+    async fn hand_off(&self, handoff: NewHandoff) -> Result<Once<HandoffEntry>, Error> {
+        let wanted = handoff.clone();
         let kept = self.store.hand_off(handoff, self.clock.now()).await?;
         self.told.notify_waiters();
-        Ok(kept)
+        let existed = kept.id != wanted.id;
+        // The branch may be another by now: it is the task's where nobody says.
+        let same = kept.from.id == wanted.from_task
+            && kept.to == wanted.to
+            && kept.context == wanted.context
+            && kept.artifacts == wanted.artifacts;
+        if existed && !same {
+            return Err(key_used(wanted.key, "handoff", kept.number));
+        }
+        Ok(Once { thing: kept, existed })
     }
 
     /// Whom it is for, once the rest of it is known to be well.

@@ -4,7 +4,7 @@ use factory_domain::board::{MAX_CONTENT, MAX_KEY, MAX_SENDER};
 use factory_domain::{MessageId, MessageType, Recipient, Slug};
 use uuid::Uuid;
 
-use super::{Acting, App, Error};
+use super::{Acting, App, Error, Once};
 use crate::store::{MessageEntry, NewMessage};
 
 /// A message as it was asked for.
@@ -33,7 +33,7 @@ impl App {
         wanted: WantedMessage,
         from: String,
         task: String,
-    ) -> Result<MessageEntry, Error> {
+    ) -> Result<Once<MessageEntry>, Error> {
         check_sender(&from)?;
         let from = if from.is_empty() { ANYBODY.to_owned() } else { from };
         let task = match task.as_str() {
@@ -50,13 +50,19 @@ impl App {
         let from = task.spec.role.map_or_else(|| AGENT.to_owned(), String::from);
         let (from_task, from_attempt) = (Some(acting.task), Some(acting.attempt));
         let key = keyed(&acting.attempt.to_string(), &wanted.key);
-        self.post(NewMessage { from, from_task, from_attempt, key, ..self.read_message(wanted).await? }).await
+        let new = NewMessage { from, from_task, from_attempt, key, ..self.read_message(wanted).await? };
+        Ok(self.post(new).await?.thing)
     }
 
-    async fn post(&self, message: NewMessage) -> Result<MessageEntry, Error> {
+    async fn post(&self, message: NewMessage) -> Result<Once<MessageEntry>, Error> {
+        let wanted = message.clone();
         let posted = self.store.post(message, self.clock.now()).await?;
         self.told.notify_waiters();
-        Ok(posted)
+        let existed = posted.id != wanted.id;
+        if existed && !says_the_same(&posted, &wanted) {
+            return Err(key_used(wanted.key, "message", posted.number));
+        }
+        Ok(Once { thing: posted, existed })
     }
 
     /// Everything but the sender.
@@ -104,6 +110,15 @@ impl App {
     }
 }
 
+fn says_the_same(posted: &MessageEntry, wanted: &NewMessage) -> bool {
+    posted.content == wanted.content
+        && posted.kind == wanted.kind
+        && posted.to == wanted.to
+        && posted.from == wanted.from
+        && posted.from_task.map(|task| task.id) == wanted.from_task
+        && posted.reply_to.map(|message| message.number) == wanted.reply_to
+}
+
 /// Whoever wrote it: its task, where an agent did.
 fn author(message: &MessageEntry) -> Recipient {
     match (message.from_attempt, message.from_task) {
@@ -139,6 +154,13 @@ pub(super) fn check_key(key: &str) -> Result<(), Error> {
 /// Keys are apart by who brings them: one agent's do not meet another's.
 pub(super) fn keyed(owner: &str, key: &str) -> Option<String> {
     (!key.is_empty()).then(|| format!("{owner}/{key}"))
+}
+
+/// The refusal of a [`keyed`] call that asks for something else than the first with its key.
+pub(super) fn key_used(keyed: Option<String>, what: &'static str, number: u64) -> Error {
+    let keyed = keyed.unwrap_or_default();
+    let key = keyed.split_once('/').map_or("", |(_, key)| key).to_owned();
+    Error::KeyUsed { key, what, number }
 }
 
 fn check_sender(from: &str) -> Result<(), Error> {

@@ -29,7 +29,7 @@ impl BoardService for Board {
         let mut message = message.ok_or_else(|| Error::invalid("message", "is missing"))?;
         let (from, task) = (std::mem::take(&mut message.from), std::mem::take(&mut message.task));
         let posted = self.0.post_message(wanted_message(message, idempotency_key)?, from, task).await?;
-        Ok(Response::new(v1::PostMessageResponse { message: Some(message_view(posted)) }))
+        Ok(Response::new(v1::PostMessageResponse { message: Some(message_view(posted.thing)) }))
     }
 
     async fn list_messages(
@@ -83,7 +83,7 @@ impl BoardService for Board {
         let mut handoff = handoff.ok_or_else(|| Error::invalid("handoff", "is missing"))?;
         let from = std::mem::take(&mut handoff.from_task);
         let kept = self.0.create_handoff(wanted_handoff(handoff, idempotency_key), &from).await?;
-        Ok(Response::new(v1::CreateHandoffResponse { handoff: Some(handoff_view(kept)) }))
+        Ok(Response::new(v1::CreateHandoffResponse { handoff: Some(handoff_view(kept.thing)) }))
     }
 
     async fn get_handoff(

@@ -21,7 +21,7 @@ impl MemoryService for Memories {
     ) -> Result<Response<v1::SaveMemoryResponse>, Status> {
         let v1::SaveMemoryRequest { memory, idempotency_key } = request.into_inner();
         let (learned, task) = learned(memory, idempotency_key)?;
-        let entry = self.0.save_memory(learned, &task).await?;
+        let entry = self.0.save_memory(learned, &task).await?.thing;
         Ok(Response::new(v1::SaveMemoryResponse { memory: Some(view(entry)) }))
     }
 

@@ -71,13 +71,14 @@ fn code_of(error: &Error) -> Code {
         | Error::NoSuchAttempt { .. }
         | Error::NoSuchArtifact { .. }
         | Error::NoSuchQuestion(_)
+        | Error::UnknownQuestion(_)
         | Error::Removed(_) => Code::NotFound,
         Error::NoSuchMessage(_) | Error::NoSuchHandoff(_) => Code::NotFound,
         Error::NoCheckpoint(_) | Error::CheckpointFileMissing { .. } => Code::NotFound,
         // Names are given freely: one that several have finds none of them.
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
         Error::Library(Unusable::Unknown { .. }) => Code::NotFound,
-        Error::WorkflowKeyReused { .. } => Code::AlreadyExists,
+        Error::WorkflowKeyReused { .. } | Error::KeyUsed { .. } => Code::AlreadyExists,
         Error::WorkflowHasEnded { .. } => Code::FailedPrecondition,
         Error::KeyReused { .. } => Code::AlreadyExists,
         Error::Library(Unusable::Broken { .. }) => Code::FailedPrecondition,

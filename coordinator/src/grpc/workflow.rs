@@ -23,7 +23,7 @@ impl WorkflowService for Workflows {
         request: Request<v1::StartWorkflowRequest>,
     ) -> Result<Response<v1::StartWorkflowResponse>, Status> {
         let started = self.0.start_workflow(wanted(request.into_inner())).await?;
-        Ok(Response::new(v1::StartWorkflowResponse { workflow: Some(workflow_view(started)) }))
+        Ok(Response::new(v1::StartWorkflowResponse { workflow: Some(workflow_view(started.thing)) }))
     }
 
     async fn get(

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::Query;
-use super::problem::Problem;
+use super::problem::{BadRequest, NotFound, Problem};
 use super::sse::{self, LastEventId};
 use super::view::Event;
 use crate::app::App;
@@ -43,9 +43,7 @@ struct Wanted {
     params(Wanted, ("Last-Event-ID" = Option<u64>, Header, description = "Goes before `after`")),
     responses(
         (status = OK, description = "The stream", body = Event, content_type = "text/event-stream"),
-        (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, body = Problem, content_type = "application/problem+json"),
-        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
+        BadRequest, NotFound
     )
 )]
 async fn follow(

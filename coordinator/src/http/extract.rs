@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use crate::app::Error;
@@ -44,6 +45,28 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let axum::extract::Path(path) = axum::extract::Path::from_request_parts(parts, state).await?;
         Ok(Self(path))
+    }
+}
+
+/// The header `Idempotency-Key`, by which a call that is made again finds what it made the first time. Empty: none.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header, names("Idempotency-Key"))]
+pub struct IdempotencyKey(#[param(value_type = Option<String>, min_length = 1, max_length = 200)] pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        const HEADER: &str = "Idempotency-Key";
+        let mut sent = parts.headers.get_all(HEADER).iter();
+        match (sent.next(), sent.next()) {
+            (None, _) => Ok(Self(String::new())),
+            (Some(key), None) => match key.to_str() {
+                Ok(key) if !key.trim().is_empty() => Ok(Self(key.to_owned())),
+                _ => Err(Error::invalid(HEADER, "must be printable ASCII, and not empty").into()),
+            },
+            (Some(_), Some(_)) => Err(Error::invalid(HEADER, "is there more than once").into()),
+        }
     }
 }
 

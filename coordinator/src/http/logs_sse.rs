@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Path, Query};
-use super::problem::Problem;
+use super::problem::{BadRequest, NotFound, Problem};
 use super::sse::{self, LastEventId};
 use super::view::{Line, LineReader, LogCursor};
 use crate::app::{App, Error, LogFollower};
@@ -73,9 +73,7 @@ enum Sent {
     ),
     responses(
         (status = OK, description = "The stream", body = Sent, content_type = "text/event-stream"),
-        (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, body = Problem, content_type = "application/problem+json"),
-        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
+        BadRequest, NotFound
     )
 )]
 async fn follow(

@@ -14,14 +14,20 @@ pub mod dashboard;
 mod events;
 mod extract;
 mod fleet;
+mod handoffs;
+mod library;
 mod logs_sse;
+mod made;
+mod memory;
 mod messages;
+mod name;
 mod openapi;
 pub mod problem;
 mod questions;
 mod sse;
 mod tasks;
 mod view;
+mod workflows;
 
 use std::sync::Arc;
 
@@ -47,6 +53,10 @@ pub fn routes(app: Arc<App>, auth: Arc<Auth>) -> Router {
         .merge(events::routes())
         .merge(logs_sse::routes())
         .merge(messages::routes())
+        .merge(handoffs::routes())
+        .merge(workflows::routes())
+        .merge(memory::routes())
+        .merge(library::routes())
         .split_for_parts();
     openapi::complete(&mut document);
     rest.merge(openapi::routes(&document))

@@ -51,6 +51,24 @@ impl Problem {
         self.code == StatusCode::SERVICE_UNAVAILABLE
     }
 
+    /// Of a body whose fields stand, over gRPC, in a `part` of the message, such as `memory.`.
+    pub fn of_body(error: Error, part: &str) -> Self {
+        Self::naming(error, |field| field.strip_prefix(part).unwrap_or(field).to_owned())
+    }
+
+    /// Of a field that is called otherwise over gRPC.
+    pub fn renamed(error: Error, there: &str, here: &str) -> Self {
+        Self::naming(error, |field| if field == there { here } else { field }.to_owned())
+    }
+
+    fn naming(error: Error, name: impl Fn(&str) -> String) -> Self {
+        let Error::Invalid(mut violations) = error else { return error.into() };
+        for violation in &mut violations {
+            violation.field = name(&violation.field);
+        }
+        Error::Invalid(violations).into()
+    }
+
     /// A fault of this program's own.
     pub fn internal(detail: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail.to_owned())

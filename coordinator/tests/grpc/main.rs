@@ -20,7 +20,6 @@ mod retention;
 mod setup;
 mod sign_in;
 mod skew;
-mod sse;
 mod tasks;
 mod watch;
 mod workflows;

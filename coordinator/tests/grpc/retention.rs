@@ -7,7 +7,6 @@ use factory_proto::v1;
 use tonic::Code;
 
 use crate::setup::{Factory, Worker, prompt, soon, succeeded};
-use crate::sse;
 
 #[tokio::test]
 async fn a_log_beyond_its_age_goes_at_a_start_and_every_reader_is_told() {
@@ -41,9 +40,6 @@ async fn a_log_beyond_its_age_goes_at_a_start_and_every_reader_is_told() {
         let request = v1::FollowLogRequest { task: task.id.clone(), from, ..Default::default() };
         let told = soon(factory.client.logs().follow(request)).await.expect_err("no line");
         assert_eq!((told.code(), told.message()), (Code::NotFound, removed.message()));
-        let path = format!("/api/tasks/{}/logs/sse?after=1:{offset}", task.id);
-        let (status, problem) = sse::refused(&factory, &path, None).await;
-        assert_eq!((status.as_u16(), problem["detail"].as_str()), (404, Some(removed.message())));
     }
 
     let attempt = factory.get(&task.id).await.attempts.remove(0);

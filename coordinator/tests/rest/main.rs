@@ -1,11 +1,16 @@
 //! REST on the same port: its routes, its errors, and the document that says what they are.
 
+mod board;
 mod caller;
 mod document;
 mod fleet;
+mod memory;
 mod questions;
 mod refusals;
 #[expect(dead_code, reason = "it serves the tests of gRPC as well, and these use a part of it")]
 #[path = "../grpc/setup.rs"]
 mod setup;
+mod slow_readers;
+mod sse;
 mod tasks;
+mod workflows;

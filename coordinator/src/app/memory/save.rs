@@ -3,7 +3,7 @@
 use factory_domain::{MemoryDraft, MemoryId, TaskId};
 use uuid::Uuid;
 
-use crate::app::{Acting, App, Error, FieldViolation};
+use crate::app::{Acting, App, Error, FieldViolation, Once};
 use crate::store::{MemoryEntry, NewMemory};
 
 /// Bytes.
@@ -20,7 +20,7 @@ pub struct Learned {
 impl App {
     /// Keeps it, or answers with the one that says the same. `task` is an id, a prefix or a number,
     /// or empty: what the memory does not say of itself is the task's.
-    pub async fn save_memory(&self, learned: Learned, task: &str) -> Result<MemoryEntry, Error> {
+    pub async fn save_memory(&self, learned: Learned, task: &str) -> Result<Once<MemoryEntry>, Error> {
         let task = if task.is_empty() { None } else { Some(self.store.resolve(task).await?) };
         let key = Some(learned.key).filter(|key| !key.is_empty());
         self.keep_memory(learned.draft, key, task).await
@@ -29,7 +29,7 @@ impl App {
     /// What an agent has learned. Its key means the same only within its attempt.
     pub async fn save_memory_of(&self, acting: &Acting, learned: Learned) -> Result<MemoryEntry, Error> {
         let key = (!learned.key.is_empty()).then(|| format!("{}/{}", acting.attempt, learned.key));
-        self.keep_memory(learned.draft, key, Some(acting.task)).await
+        Ok(self.keep_memory(learned.draft, key, Some(acting.task)).await?.thing)
     }
 
     async fn keep_memory(
@@ -37,7 +37,7 @@ impl App {
         mut draft: MemoryDraft,
         key: Option<String>,
         task: Option<TaskId>,
-    ) -> Result<MemoryEntry, Error> {
+    ) -> Result<Once<MemoryEntry>, Error> {
         if key.as_ref().is_some_and(|key| key.len() > MAX_KEY || key.chars().any(char::is_control)) {
             let why = format!("is longer than {MAX_KEY} bytes, or holds a control character");
             return Err(Error::invalid("idempotency_key", why));
@@ -56,7 +56,7 @@ impl App {
             self.remembered.notify_one();
             tracing::info!(memory = saved.entry.number, kind = %saved.entry.memory.kind, "memory saved");
         }
-        Ok(saved.entry)
+        Ok(Once { thing: saved.entry, existed: saved.existed })
     }
 
     async fn add_what_is_the_tasks(&self, draft: &mut MemoryDraft, task: TaskId) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use factory_domain::{BranchName, Deliver, SpecDraft, TaskSpec, WorkflowId};
 use uuid::Uuid;
 
 use super::page::Page;
-use super::{App, Error, FieldViolation};
+use super::{App, Error, FieldViolation, Once};
 use crate::library::{Problem, Shelf};
 use crate::store::workflow::{
     NewWorkflow, StartError, StepEntry, WorkflowEntry, WorkflowFilter, WorkflowRequest,
@@ -79,7 +79,7 @@ pub struct WorkflowsPage {
 
 impl App {
     /// When this returns, the workflow survives a crash, and goes on by itself.
-    pub async fn start_workflow(&self, wanted: WantedWorkflow) -> Result<WorkflowEntry, Error> {
+    pub async fn start_workflow(&self, wanted: WantedWorkflow) -> Result<Once<WorkflowEntry>, Error> {
         let key = wanted.idempotency_key.clone();
         if key.len() > MAX_KEY || key.chars().any(char::is_control) {
             let why = format!("is longer than {MAX_KEY} bytes, or holds a control character");
@@ -96,9 +96,12 @@ impl App {
             idempotency_key: Some(key).filter(|key| !key.is_empty()),
         };
         let started = self.store.start_workflow(new, self.clock.now()).await?;
-        tracing::info!(workflow = %started.id, number = started.number, "workflow started");
-        self.workflows.begun();
-        Ok(started)
+        let existed = started.id != id;
+        if !existed {
+            tracing::info!(workflow = %started.id, number = started.number, "workflow started");
+            self.workflows.begun();
+        }
+        Ok(Once { thing: started, existed })
     }
 
     /// Finds a workflow by id, unique prefix or short number.
@@ -138,7 +141,8 @@ impl App {
         self.workflow_of(id).await
     }
 
-    pub(in crate::app) async fn resolve_workflow(&self, name: &str) -> Result<WorkflowId, Error> {
+    /// By id, unique prefix or short number.
+    pub async fn resolve_workflow(&self, name: &str) -> Result<WorkflowId, Error> {
         self.store.resolve_workflow(name).await.map_err(|error| match error {
             ResolveError::NotFound(name) => Error::NoSuchWorkflow(name),
             ResolveError::Ambiguous { name } => Error::invalid(

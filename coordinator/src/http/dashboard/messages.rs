@@ -200,7 +200,7 @@ async fn posted(app: &App, draft: &Draft) -> Result<u64, Error> {
         key: draft.key.clone(),
     };
     let message = app.post_message(wanted, draft.from.trim().to_owned(), String::new()).await?;
-    Ok(message.number)
+    Ok(message.thing.number)
 }
 
 fn read_type(field: &'static str, name: &str) -> Result<MessageType, Error> {

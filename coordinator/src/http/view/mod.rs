@@ -5,24 +5,32 @@
 mod agent;
 mod artifact;
 mod event;
+mod handoff;
+mod library;
 mod log;
+mod memory;
 mod message;
 mod question;
 mod state;
 mod task;
 mod worker;
+mod workflow;
 
 use factory_domain::Timestamp;
 
 pub use agent::RunningAgent;
 pub use artifact::{Artifact, ArtifactKind};
 pub use event::Event;
+pub use handoff::Handoff;
+pub use library::{Placeholder, Role, Template};
 pub use log::{Line, LineReader, LogCursor};
+pub use memory::{Memory, MemoryHit, MemoryKind};
 pub use message::{Message, MessageType};
 pub use question::Question;
 pub use state::{State, Status};
 pub use task::{Task, TaskDetail};
 pub use worker::{Worker, WorkerDetail};
+pub use workflow::{Workflow, WorkflowDetail, WorkflowStatus};
 
 /// As RFC 3339 has it.
 pub fn utc(time: Timestamp) -> String {

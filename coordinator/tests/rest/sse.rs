@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use factory_domain::Keep;
 use factory_proto::v1;
-use reqwest::{Response, StatusCode};
-use serde_json::Value;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
 
+use crate::caller::{get, post, request, send};
 use crate::setup::{Factory, Worker, failed, prompt, soon, succeeded};
 
 /// One event, as it stands on the wire.
@@ -22,21 +24,14 @@ pub struct Events {
     read: Vec<u8>,
 }
 
-/// Asks for a stream; `last` is the id of the last event seen.
-pub async fn ask(factory: &Factory, path: &str, last: Option<&str>) -> Response {
-    // No TLS here; the client wants to know by what it would be made all the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut request = reqwest::Client::new().get(format!("{}{path}", factory.coordinator.url()));
-    if let Some(id) = last {
-        request = request.header("Last-Event-ID", id);
-    }
-    soon(request.send()).await.expect("an answer")
-}
-
 impl Events {
     /// Opens a stream, which begins with its place.
     pub async fn open(factory: &Factory, path: &str, last: Option<&str>) -> (Self, String) {
-        let response = ask(factory, path, last).await;
+        let mut request = request(factory, Method::GET, path);
+        if let Some(id) = last {
+            request = request.header("Last-Event-ID", id);
+        }
+        let response = soon(request.send()).await.expect("an answer");
         let headers = response.headers().clone();
         let header = |name: &str| headers[name].to_str().expect("text").to_owned();
         assert_eq!(response.status(), StatusCode::OK);
@@ -86,13 +81,6 @@ impl Events {
             }
         }
     }
-}
-
-pub async fn refused(factory: &Factory, path: &str, last: Option<&str>) -> (StatusCode, Value) {
-    let response = ask(factory, path, last).await;
-    let status = response.status();
-    assert_eq!(response.headers()["content-type"], "application/problem+json");
-    (status, serde_json::from_str(&soon(response.text()).await.expect("its content")).expect("JSON"))
 }
 
 async fn running(factory: &Factory) -> (Worker, v1::Submitted, v1::Offer) {
@@ -160,27 +148,31 @@ async fn whoever_comes_back_after_a_restart_misses_nothing_and_sees_nothing_twic
 async fn a_place_that_is_none_is_refused_before_the_stream_begins() {
     let factory = Factory::start().await;
     let (worker, ..) = running(&factory).await;
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    const MISSING: StatusCode = StatusCode::NOT_FOUND;
     for (path, last, status, said) in [
-        ("/api/events/sse?after=1000", None, 400, "the feed ends at"),
-        ("/api/events/sse?after=18446744073709551615", None, 400, "the feed ends at"),
-        ("/api/events/sse?after=-1", None, 400, "after"),
-        ("/api/events/sse?afterwards=1", None, 400, "unknown field"),
-        ("/api/events/sse?after=0", Some("1:2"), 400, "Last-Event-ID"),
-        ("/api/events/sse?task=77", None, 404, "no task `77`"),
-        ("/api/tasks/77/logs/sse", None, 404, "no task `77`"),
-        ("/api/tasks/1/logs/sse?attempt=2", None, 404, "no attempt 2"),
-        ("/api/tasks/1/logs/sse?after=7", None, 400, "<attempt>:<offset>"),
-        ("/api/tasks/1/logs/sse?after=1:1", None, 400, "ends at 0"),
-        ("/api/tasks/1/logs/sse?after=2:0", None, 400, "no place 2:0"),
-        ("/api/tasks/1/logs/sse", Some("x"), 400, "Last-Event-ID"),
-        ("/api/messages/stream/sse?after=9", None, 400, "newest message is 0"),
-        ("/api/messages/stream/sse", Some("1:1"), 400, "Last-Event-ID"),
-        ("/api/messages/stream/sse?message_type=gossip", None, 400, "gossip"),
-        ("/api/messages/stream/sse?task_id=77", None, 404, "no task `77`"),
+        ("/api/events/sse?after=1000", None, BAD, "the feed ends at"),
+        ("/api/events/sse?after=18446744073709551615", None, BAD, "the feed ends at"),
+        ("/api/events/sse?after=-1", None, BAD, "after"),
+        ("/api/events/sse?afterwards=1", None, BAD, "unknown field"),
+        ("/api/events/sse?after=0", Some("1:2"), BAD, "Last-Event-ID"),
+        ("/api/events/sse?task=77", None, MISSING, "no task `77`"),
+        ("/api/tasks/77/logs/sse", None, MISSING, "no task `77`"),
+        ("/api/tasks/1/logs/sse?attempt=2", None, MISSING, "no attempt 2"),
+        ("/api/tasks/1/logs/sse?after=7", None, BAD, "<attempt>:<offset>"),
+        ("/api/tasks/1/logs/sse?after=1:1", None, BAD, "ends at 0"),
+        ("/api/tasks/1/logs/sse?after=2:0", None, BAD, "no place 2:0"),
+        ("/api/tasks/1/logs/sse", Some("x"), BAD, "Last-Event-ID"),
+        ("/api/messages/stream/sse?after=9", None, BAD, "newest message is 0"),
+        ("/api/messages/stream/sse", Some("1:1"), BAD, "Last-Event-ID"),
+        ("/api/messages/stream/sse?message_type=gossip", None, BAD, "gossip"),
+        ("/api/messages/stream/sse?task_id=77", None, MISSING, "no task `77`"),
     ] {
-        let (found, problem) = refused(&factory, path, last).await;
-        assert_eq!(found.as_u16(), status, "{path}: {problem}");
-        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(said)), "{path}: {problem}");
+        let mut request = request(&factory, Method::GET, path);
+        if let Some(id) = last {
+            request = request.header("Last-Event-ID", id);
+        }
+        send(request).await.assert_problem(status, said);
     }
     drop(worker);
 }
@@ -249,4 +241,51 @@ async fn a_stop_ends_every_stream_as_one_ends() {
             assert_ne!(event.name, "problem", "{event:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn messages_come_as_they_are_posted_and_are_resumed_by_number() {
+    let factory = Factory::start().await;
+    let say = |content: &str, kind: &str| json!({ "content": content, "message_type": kind });
+    post(&factory, "/api/messages", &say("before", "info")).await.assert_ok();
+    let (mut all, begin) = Events::open(&factory, "/api/messages/stream/sse", None).await;
+    assert_eq!(begin, "1");
+    let path = "/api/messages/stream/sse?after=0&message_type=error&message_type=question";
+    let (mut some, _) = Events::open(&factory, path, None).await;
+    for (content, kind) in [("one", "info"), ("two", "error"), ("three", "status"), ("four", "question")] {
+        post(&factory, "/api/messages", &say(content, kind)).await.assert_ok();
+    }
+    let first = all.next().await.expect("a message");
+    assert_eq!((first.name.as_str(), first.id.as_deref()), ("message", Some("2")));
+    assert_eq!(first.data, get(&factory, "/api/messages/2").await.assert_ok());
+    for content in ["two", "four"] {
+        assert_eq!(some.next().await.expect("a message").data["content"], content);
+    }
+
+    let factory = factory.restart().await;
+    let (mut rest, _) = Events::open(&factory, "/api/messages/stream/sse?after=0", Some("2")).await;
+    for content in ["two", "three", "four"] {
+        assert_eq!(rest.next().await.expect("a message").data["content"], content);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_removed_is_not_found() {
+    let factory = Factory::start().await;
+    let (worker, _, offer) = running(&factory).await;
+    worker.push(&offer, 0, &["one", "two"]).await;
+    worker.report(&offer, succeeded(2)).await;
+    drop(worker);
+    let at_once = Keep { age: Some(Duration::from_nanos(1)), bytes: None };
+    let factory = factory.restart_with(|config| config.retention.logs = at_once).await;
+    // The first round begins with the start, beside all else.
+    let gone = soon(async {
+        loop {
+            let answer = send(request(&factory, Method::GET, "/api/tasks/1/logs/sse?after=1:2")).await;
+            if answer.status != StatusCode::OK {
+                return answer;
+            }
+        }
+    });
+    gone.await.assert_problem(StatusCode::NOT_FOUND, "the log of attempt 1 was removed on");
 }
