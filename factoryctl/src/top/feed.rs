@@ -65,6 +65,7 @@ pub struct Feed {
     events: Option<Following<v1::Event>>,
     page: Option<(Subject, BoxStream<'static, PageNews>)>,
     calls: FuturesUnordered<Pending>,
+    loading: bool,
     polling: bool,
     rereading: bool,
 }
@@ -76,6 +77,7 @@ impl Feed {
             events: None,
             page: None,
             calls: FuturesUnordered::new(),
+            loading: false,
             polling: false,
             rereading: false,
         }
@@ -91,10 +93,12 @@ impl Feed {
         self.events.is_some()
     }
 
-    /// Reads all anew.
+    /// Reads all anew, unless it is being read.
     pub fn load(&mut self) {
-        let connection = self.connection.clone();
-        self.call(async move { Heard::Loaded(calls::load(&connection).await) });
+        if !std::mem::replace(&mut self.loading, true) {
+            let connection = self.connection.clone();
+            self.call(async move { Heard::Loaded(calls::load(&connection).await) });
+        }
     }
 
     /// Asks for what no event tells, unless it is being asked for.
@@ -157,6 +161,7 @@ impl Feed {
                 },
                 Some(heard) = self.calls.next(), if !self.calls.is_empty() => {
                     match heard {
+                        Heard::Loaded(_) => self.loading = false,
                         Heard::Polled(_) => self.polling = false,
                         Heard::Reread(_) => self.rereading = false,
                         _ => {}

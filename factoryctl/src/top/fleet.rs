@@ -112,6 +112,10 @@ impl Fleet {
         self.tasks.values().map(|entry| &entry.task)
     }
 
+    pub fn is_connected(&self) -> bool {
+        self.link == Link::Connected
+    }
+
     pub fn works(&self) -> bool {
         self.tasks().any(|task| task.state() == TaskState::Running)
     }

@@ -34,7 +34,15 @@ impl Tab {
         }
     }
 
-    fn holds(self, state: TaskState) -> bool {
+    fn holds(self, task: &v1::Task) -> bool {
+        match self {
+            // An agent may ask and go on with something else until it is answered.
+            Self::Waiting => task.open_questions > 0 || self.is_of(task.state()),
+            _ => self.is_of(task.state()),
+        }
+    }
+
+    fn is_of(self, state: TaskState) -> bool {
         use TaskState as S;
         match self {
             Self::All => true,
@@ -48,7 +56,11 @@ impl Tab {
 
     /// How many tasks there are of it.
     pub fn count(self, fleet: &Fleet) -> u64 {
-        let states = STATES.iter().filter(|state| self.holds(**state));
+        if self == Self::Waiting {
+            // All of these are known, and what asks while it runs is in another state.
+            return fleet.tasks().filter(|task| self.holds(task)).count() as u64;
+        }
+        let states = STATES.iter().filter(|state| self.is_of(**state));
         states.map(|state| fleet.count(*state)).sum()
     }
 
@@ -76,7 +88,7 @@ pub const STATES: [TaskState; 10] = [
 /// Live ones first, by how near they are to needing somebody; the newest first among equals.
 pub fn listed<'a>(fleet: &'a Fleet, tab: Tab, filter: &str) -> Vec<&'a v1::Task> {
     let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
-    let fits = |task: &&v1::Task| tab.holds(task.state()) && (words.is_empty() || has_all(task, &words));
+    let fits = |task: &&v1::Task| tab.holds(task) && (words.is_empty() || has_all(task, &words));
     let mut tasks: Vec<_> = fleet.tasks().filter(fits).collect();
     tasks.sort_by_key(|task| (rank(task), Reverse(task.number)));
     tasks
@@ -84,7 +96,6 @@ pub fn listed<'a>(fleet: &'a Fleet, tab: Tab, filter: &str) -> Vec<&'a v1::Task>
 
 fn rank(task: &v1::Task) -> u8 {
     match task.state() {
-        // An agent may ask and go on with something else until it is answered.
         _ if task.open_questions > 0 => 0,
         TaskState::Waiting => 0,
         TaskState::Leased | TaskState::Running | TaskState::Cancelling => 1,

@@ -122,11 +122,14 @@ async fn run(
                     Then::Wish(wish) => Some(wish),
                 }
             }
-            _ = poll.tick() => {
+            _ = poll.tick(), if model.fleet.is_connected() => {
                 feed.poll(model.fleet.works());
+                if !feed.follows() {
+                    feed.load();
+                }
                 None
             }
-            _ = reread.tick(), if model.fleet.stale() > 0 && feed.may_reread() => {
+            _ = reread.tick(), if model.fleet.is_connected() && model.fleet.stale() > 0 && feed.may_reread() => {
                 let many = model.fleet.stale() > REREAD_MOST;
                 feed.reread(model.fleet.take_stale(REREAD_MOST), many);
                 None

@@ -9,7 +9,8 @@ use super::model::{Model, Subject};
 use super::pages::PageNews;
 use super::prompt::{Answering, Prompt};
 use super::wish::Wish;
-use crate::exit::CommandError;
+use crate::exit::{CommandError, Exit};
+use crate::render::plain;
 
 /// What is to be done next.
 #[derive(Debug, PartialEq)]
@@ -41,18 +42,17 @@ pub fn take(model: &mut Model, heard: Heard) -> Result<Then, CommandError> {
             return Ok(Then::Load);
         }
         Heard::FeedEnded(status) => return Err(status.into()),
-        Heard::Loaded(loaded) => {
-            let loaded = loaded?;
+        Heard::Loaded(Ok(loaded)) => {
             let cursor = loaded.cursor;
             model.take_loaded(loaded);
             return Ok(Then::Follow(cursor));
         }
-        // The feed tells of a lost connection, and asks again once it is back.
-        Heard::Polled(polled) => {
-            if let Ok(polled) = polled {
-                model.take_polled(polled);
-            }
+        Heard::Polled(Ok(polled)) => model.take_polled(polled),
+        // It has gone again: what was to be read is read once it is back.
+        Heard::Loaded(Err(error)) | Heard::Polled(Err(error)) if error.exit() == Exit::Unreachable => {
+            model.complain(plain::line(&error.to_string()));
         }
+        Heard::Loaded(Err(error)) | Heard::Polled(Err(error)) => return Err(error),
         Heard::Reread(reread) => return Ok(take_reread(model, reread)),
         Heard::Page(subject, news) => take_page(model, subject, news),
         Heard::Questions(questions) => match Answering::new(questions) {
@@ -121,5 +121,89 @@ impl Model {
                 self.fleet.put(task, running.cursor);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use factory_proto::v1;
+    use factory_proto::v1::TaskState;
+    use ratatui::layout::Rect;
+    use tonic::Status;
+
+    use super::*;
+    use crate::top::pager::Pager;
+
+    fn model() -> Model {
+        Model::new("http://x", Rect::new(0, 0, 80, 24), 0)
+    }
+
+    fn read(number: u64) -> v1::Task {
+        v1::Task {
+            id: format!("id-{number}"),
+            number,
+            state: TaskState::Running.into(),
+            ..Default::default()
+        }
+    }
+
+    fn heard(model: &mut Model, heard: Heard) -> Then {
+        take(model, heard).expect("it goes on")
+    }
+
+    #[test]
+    fn a_lost_connection_is_told_and_all_is_read_once_it_is_back() {
+        let mut model = model();
+        let (cause, retry_in) = (Status::unavailable("gone"), Duration::from_secs(1));
+        let lost = Heard::Event(Update::Disconnected { cause, retry_in });
+        assert_eq!(heard(&mut model, lost), Then::Nothing);
+        assert_eq!(model.fleet.link, Link::Lost("gone".into()));
+        assert_eq!(heard(&mut model, Heard::Event(Update::Reconnected)), Then::Load);
+        assert!(model.fleet.is_connected());
+        let again = Heard::Loaded(Err(Status::unavailable("gone again").into()));
+        assert_eq!(heard(&mut model, again), Then::Nothing, "that is no reason to leave");
+        let loaded = Loaded { pages: vec![(vec![read(3)], 9)], sums: None, cursor: 9 };
+        assert_eq!(heard(&mut model, Heard::Loaded(Ok(loaded))), Then::Follow(9));
+        assert!(model.fleet.task(3).is_some());
+    }
+
+    #[test]
+    fn another_factory_at_the_same_place_is_read_from_its_beginning() {
+        let mut model = model();
+        model.fleet.put(read(3), 9);
+        let ended = Heard::FeedEnded(Status::invalid_argument("is 9, and the feed ends at 2"));
+        assert_eq!(heard(&mut model, ended), Then::Load);
+        assert_eq!(model.fleet.tasks().count(), 0);
+        let refused = Heard::FeedEnded(Status::unauthenticated(""));
+        assert_eq!(take(&mut model, refused).map_err(|error| error.exit()), Err(Exit::Refused));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_taken_stays_to_be_mended() {
+        let mut model = model();
+        heard(&mut model, Heard::Questions(vec![v1::Question::default()]));
+        heard(&mut model, Heard::Refused("is none of the options".into()));
+        let Some(Prompt::Answer(answering)) = &model.prompt else { panic!("it is gone") };
+        assert_eq!(answering.refused, "is none of the options");
+        heard(&mut model, Heard::Answered("question 1 of task 3 is answered".into()));
+        assert!(model.prompt.is_none());
+        assert_eq!(model.notice(), Some(("question 1 of task 3 is answered", false)));
+        heard(&mut model, Heard::Questions(Vec::new()));
+        assert!(model.notice().is_some_and(|(_, bad)| bad), "somebody else was faster");
+    }
+
+    #[test]
+    fn news_of_a_page_that_was_left_are_dropped_and_a_task_looked_at_is_shown_anew() {
+        let mut model = model();
+        model.open(Subject::Details(3), Pager::from_the_top("Task 3".into(), 80));
+        let lines = || PageNews::Lines(vec!["of another".into()]);
+        heard(&mut model, Heard::Page(Subject::Log(3), lines()));
+        assert_eq!(model.page_of(Subject::Details(3)).map(|page| page.window(9).count()), Some(0));
+        let reread = Reread { tasks: vec![(read(2), 9), (read(3), 9)], unread: vec![3], sums: None };
+        let again = Wish::OpenDetails { number: 3, task: "id-3".into() };
+        assert_eq!(heard(&mut model, Heard::Reread(reread)), Then::Wish(again));
+        assert_eq!(model.fleet.stale(), 1, "what could not be read is asked for again");
     }
 }

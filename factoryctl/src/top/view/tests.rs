@@ -100,7 +100,7 @@ fn a_wide_screen_has_all_columns() {
     has(&lines, "factory ", &["http://127.0.0.1:8100", "connected", "■□□□ 1/4 slots", "$1.23", "1 question"]);
     has(&lines, "1 waiting", &["● 1 running", "○ 1 queued", "✗ 1 failed", "✓ 0 succeeded"]);
     has(&lines, "Workers: 2", &["1 away"]);
-    has(&lines, "1.2/8", &["anvil", "connected", "■□□□ 1/4", "0.1.0"]);
+    has(&lines, "1.25 of 8", &["anvil", "connected", "■□□□ 1/4", "0.1.0"]);
     has(&lines, "bench", &["away, drained"]);
     has(
         &lines,

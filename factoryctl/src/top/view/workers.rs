@@ -38,7 +38,7 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buf: &mut Buffer) {
     });
     let mut names = vec!["WORKER", "STATE", "SLOTS", "LOAD"];
     let mut widths =
-        vec![Constraint::Max(24), Constraint::Length(16), Constraint::Length(14), Constraint::Length(9)];
+        vec![Constraint::Max(24), Constraint::Length(16), Constraint::Length(14), Constraint::Length(11)];
     if wide {
         names.extend(["MEMORY", "DISK FREE", "VERSION", "SEEN", "HANDS OVER"]);
         widths.extend([11, 11, 9, 6].map(Constraint::Length));
@@ -80,9 +80,8 @@ fn row(model: &Model, worker: &v1::Worker, theme: Theme, wide: bool) -> Row<'sta
 /// Of one minute, beside the processors it is spread over.
 fn load(worker: &v1::Worker, theme: Theme) -> Span<'static> {
     let Some(load) = worker.load else { return Span::raw("") };
-    let hundredths = load.load_1m_hundredths;
-    let text = format!("{}.{}/{}", hundredths / 100, hundredths % 100 / 10, load.cpus);
-    if hundredths > load.cpus.saturating_mul(150) {
+    let text = worker::load(&load);
+    if load.load_1m_hundredths > load.cpus.saturating_mul(150) {
         Span::styled(text, theme.warning())
     } else {
         Span::raw(text)
