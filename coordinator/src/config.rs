@@ -4,6 +4,7 @@
 
 mod limits;
 mod memory;
+mod repos;
 mod retention;
 
 use std::fmt;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use factory_domain::{Backoff, LeaseTerms, Limits, Retention};
+use factory_domain::{Backoff, LeaseTerms, Limits, RepoNames, Retention};
 use serde::Deserialize;
 use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
@@ -23,6 +24,8 @@ pub use limits::LimitsOptions;
 use limits::LimitsSection;
 pub use memory::MemoryOptions;
 use memory::MemorySection;
+pub use repos::ReposOptions;
+use repos::ReposSection;
 pub use retention::RetentionOptions;
 use retention::RetentionSection;
 
@@ -44,6 +47,7 @@ pub struct Config {
     pub retention: Retention,
     /// What makes the vectors of memories; `None`: they are found by words alone.
     pub embeddings: Option<EndpointConfig>,
+    pub repos: RepoNames,
     pub log_format: LogFormat,
 }
 
@@ -84,6 +88,8 @@ pub struct Options {
     pub retention: RetentionOptions,
     #[command(flatten)]
     pub memory: MemoryOptions,
+    #[command(flatten)]
+    pub repos: ReposOptions,
     /// How to write the log on standard error [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -119,6 +125,8 @@ struct File {
     retention: RetentionSection,
     #[serde(default)]
     memory: MemorySection,
+    #[serde(default)]
+    repos: ReposSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +157,7 @@ impl Config {
             rules: Rules::default(),
             retention: Retention::default(),
             embeddings: None,
+            repos: RepoNames::default(),
             log_format: LogFormat::default(),
         }
     }
@@ -189,7 +198,8 @@ impl Config {
                  or --token-file (or --insecure, where the network itself keeps strangers out)"
             ));
         }
-        let limits = limits::read(&options.limits, file.limits, &mut problems);
+        let repos = repos::read(options.repos, file.repos, &mut problems);
+        let limits = limits::read(&options.limits, file.limits, &repos, &mut problems);
         let rules = read_rules(&file.lease, &file.retry, limits, &mut problems);
         let variable = |name: &str| std::env::var(name).ok();
         let embeddings = memory::read(options.memory, file.memory, variable, &mut problems);
@@ -202,6 +212,7 @@ impl Config {
                 rules,
                 retention: retention::read(&options.retention, &file.retention),
                 embeddings,
+                repos,
                 log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             }),
             _ => Err(ConfigError { problems }),

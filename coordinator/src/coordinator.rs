@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::app::{App, RepoBook};
 use crate::artifacts::{ArtifactError, ArtifactStore};
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -119,6 +119,7 @@ impl Coordinator {
 
         let stopping = CancellationToken::new();
         let mut app = App::new(store, logs, artifacts, library, clock, config.rules, stopping.clone());
+        app.repos = RepoBook::new(config.repos, app.store.added_repos().await?);
         app.embedder = config.embeddings.map(Embedder::new).transpose()?.map(Arc::new);
         let app = Arc::new(app);
         let health = tonic_health::server::HealthReporter::new();

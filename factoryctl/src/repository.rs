@@ -25,6 +25,24 @@ pub struct Asked<'a> {
     pub base: Option<&'a str>,
 }
 
+/// As it is sent, where it is not about a task: a path begins with `/` or `.`, all else is a name or a URL.
+pub fn named(text: &str) -> Result<String, CommandError> {
+    if !text.starts_with(['/', '.']) {
+        return Ok(text.to_owned());
+    }
+    let here = std::env::current_dir().map_err(CommandError::local("cannot tell the current directory"))?;
+    let path = here.join(text);
+    // What is not here may be on a worker's host.
+    let Some(top) = toplevel(&path) else {
+        if text.starts_with('/') {
+            return Ok(text.to_owned());
+        }
+        return Err(CommandError::Usage(format!("{} is not a git repository", path.display())));
+    };
+    let top = top.into_os_string().into_string();
+    top.map_err(|top| CommandError::Usage(format!("the path {} is not UTF-8", top.display())))
+}
+
 /// Settles the repository; `None` is an empty workspace.
 pub fn choose(asked: Asked<'_>, directory: &Path) -> Result<Option<Chosen>, CommandError> {
     if asked.no_repo {
@@ -50,7 +68,10 @@ pub fn choose(asked: Asked<'_>, directory: &Path) -> Result<Option<Chosen>, Comm
         };
     }
     match source {
-        Ok(RepoSource::Slug { .. }) => Ok(Some(Chosen { repo: named.to_owned(), warnings: Vec::new() })),
+        // The coordinator knows what a name stands for.
+        Ok(RepoSource::Slug { .. } | RepoSource::Name(_)) => {
+            Ok(Some(Chosen { repo: named.to_owned(), warnings: Vec::new() }))
+        }
         Ok(_) => refuse(format!("there is nothing at {}", path.display())),
         Err(error) => refuse(error.to_string()),
     }
@@ -216,6 +237,7 @@ mod tests {
             Asked { repo: Some("--upload-pack=x"), ..ASKED },
             Asked { repo: Some("ext::sh -c id"), ..ASKED },
             Asked { repo: Some("https://u:p@h/a"), ..ASKED },
+            Asked { repo: Some("../nowhere"), ..ASKED },
             Asked { base: Some("nope"), ..ASKED },
         ] {
             let error = choose(asked, repo.path()).expect_err("refused");

@@ -18,6 +18,9 @@ use factory_coordinator::store::workflow::{
     NewStep, NewWorkflow, PassedStep, StartError, StepEntry, WorkflowEntry, WorkflowFilter, WorkflowStore,
 };
 use factory_coordinator::store::{
+    AddedRepo, CopyRow, DiskChange, Inventory, RepoAdded, RepoStore, WorktreeFilter, WorktreeRow,
+};
+use factory_coordinator::store::{
     AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
     CancelError, CancelledFamily, CheckpointError, Claim, Claimed, Embedding, FamilyStore, FeedEvent,
     HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry, MemoryFilter,
@@ -29,8 +32,8 @@ use factory_coordinator::store::{FileLock, LockStore, Locking, QueuedTask, Wait,
 use factory_domain::family::Bounds;
 use factory_domain::workflow::WorkflowState;
 use factory_domain::{
-    AttemptId, Because, Capacity, Checkpoint, Event, Notices, PathPattern, Progress, QuestionId, TaskId,
-    Timestamp, WorkerId, WorkflowId,
+    AttemptId, Because, Capacity, Checkpoint, Event, Notices, PathPattern, Progress, QuestionId, SessionId,
+    TaskId, Timestamp, WorkerId, WorkflowId,
 };
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -111,6 +114,18 @@ ask_outside! {
     summarised_up_to() -> Result<u64, StoreError>;
     ended_between(after: u64, up_to: u64) -> Result<Vec<TaskEntry>, StoreError>;
     save_summaries(summaries: Vec<NewMemory>, up_to: u64, now: Timestamp) -> Result<(), StoreError>;
+}
+
+ask_outside! {
+    RepoStore:
+    add_repo(repo: AddedRepo) -> Result<RepoAdded, StoreError>;
+    remove_repo(name: String) -> Result<bool, StoreError>;
+    added_repos() -> Result<Vec<AddedRepo>, StoreError>;
+    keep_inventory(worker: WorkerId, session: SessionId, inventory: Inventory) -> Result<bool, StoreError>;
+    note_on_disk(worker: WorkerId, change: DiskChange) -> Result<(), StoreError>;
+    repo_copies(repo: Option<String>) -> Result<Vec<CopyRow>, StoreError>;
+    worktrees(filter: WorktreeFilter) -> Result<Vec<WorktreeRow>, StoreError>;
+    live_tasks_of_repos() -> Result<Vec<(String, u64)>, StoreError>;
 }
 
 ask_outside! {

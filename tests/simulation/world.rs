@@ -244,6 +244,7 @@ fn coordinator_config(root: &Path) -> Config {
         rules: RULES,
         retention: factory_domain::Retention::default(),
         embeddings: None,
+        repos: factory_domain::RepoNames::default(),
         log_format: LogFormat::Text,
     }
 }

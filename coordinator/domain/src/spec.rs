@@ -96,7 +96,7 @@ impl TaskSpec {
     pub fn class(&self) -> Class {
         Class {
             requirements: self.requirements(),
-            repo: self.repo.as_ref().map(ToString::to_string),
+            repo: self.repo.as_ref().map(RepoSource::identity),
             role: self.role.clone(),
             submitter: self.submitter.clone(),
             exclusive: !self.touches.is_empty() || !self.keys.is_empty(),
@@ -106,7 +106,7 @@ impl TaskSpec {
     /// What it has for itself while it runs.
     pub fn needs(&self) -> Needs {
         Needs {
-            repo: self.repo.as_ref().map(ToString::to_string),
+            repo: self.repo.as_ref().map(RepoSource::identity),
             files: self.touches.clone(),
             keys: self.keys.clone(),
         }

@@ -25,7 +25,8 @@ impl App {
         if key.len() > super::submit::MAX_KEY {
             return Err(Error::invalid("key", format!("is longer than {} bytes", super::submit::MAX_KEY)));
         }
-        let wanted = Wanted { parent: acting.task.to_string(), ..wanted };
+        let mut wanted = Wanted { parent: acting.task.to_string(), ..wanted };
+        self.settle_repos([&mut wanted.spec])?;
         let id = TaskId::from_uuid(Uuid::now_v7());
         let links = self.links(std::slice::from_ref(&wanted), &[id]).await?.remove(0);
         let kin = self.kin(acting.task).await?;

@@ -3,6 +3,7 @@
 use factory_domain::{AttemptId, Rejected, TaskId, WorkflowId};
 use factory_proto::protocol::{Skew, Versions};
 
+use super::repos::JobError;
 use crate::artifacts::ArtifactError;
 use crate::library::Unusable;
 use crate::logs::LogError;
@@ -61,6 +62,25 @@ pub enum Error {
     NoSuchWorker(String),
     #[error("`{name}` means several workers: {meant}; give more of the name, or the id")]
     AmbiguousWorker { name: String, meant: String },
+    #[error(
+        "there is no repository `{0}`; `factoryctl repos list` shows those there are, `repos add` adds one"
+    )]
+    NoSuchRepo(String),
+    #[error("the name `{name}` is taken: it stands for {other}; choose another with --name")]
+    RepoNameTaken { name: String, other: String },
+    #[error("repository {repo} is not removed: {why}")]
+    RepoInUse { repo: String, why: String },
+    #[error("no host has a worktree of branch `{branch}` of {repo}")]
+    NoSuchWorktree { repo: String, branch: String },
+    #[error(
+        "task {task} ({state}) works in the worktree of `{branch}`; cancel it first, or wait for its end"
+    )]
+    WorktreeInUse { branch: String, task: u64, state: String },
+    /// In the worker's words.
+    #[error("{0}; to lose that with it, say so: --force, or ?force=true")]
+    WorktreeRefused(String),
+    #[error(transparent)]
+    RepoJob(#[from] JobError),
     #[error("there is no workflow `{0}`")]
     NoSuchWorkflow(String),
     #[error("idempotency key `{key}` was used before for a different workflow, {existing}")]

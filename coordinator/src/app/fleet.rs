@@ -3,6 +3,7 @@
 //! Nothing here is durable, and nothing durable hangs on it: a session that
 //! closes ends no lease, it only stops offers.
 
+mod keepers;
 mod kept;
 mod load;
 
@@ -10,12 +11,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use factory_domain::{AgentKind, AttemptId, Capacity, Requirements, SessionId, TaskId, Timestamp, WorkerId};
+pub use keepers::Keeper;
 use kept::Kept;
 pub use load::HostLoad;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Drain, Error, Offered, Welcome};
+use super::{Drain, Error, Offered, RepoJob, Welcome};
 use crate::store::WorkerEntry;
 
 /// What the coordinator says on a session.
@@ -31,6 +33,7 @@ pub enum ToWorker {
     Stop(AttemptId),
     /// It is offered nothing new from here on; `None`: it is again.
     Drain(Option<Drain>),
+    RepoJob(RepoJob),
 }
 
 /// Where a session's messages go; an error is its last one.
@@ -88,6 +91,8 @@ struct Connected {
     stream: u64,
     session: SessionId,
     name: String,
+    /// The version spoken with it; 0 until its welcome.
+    protocol: u32,
     /// As the worker said last.
     capacity: Capacity,
     /// Agents it knows and cannot offer, and why.
@@ -184,6 +189,7 @@ impl Fleet {
             stream,
             session: worker.session,
             name: worker.name.clone(),
+            protocol: 0,
             unusable: worker
                 .agents
                 .iter()
@@ -219,8 +225,11 @@ impl Fleet {
     /// Empties the seat, unless a newer stream has taken it.
     pub fn disconnect(&self, seat: Seat) {
         let mut inner = self.lock();
-        if inner.seats.get(&seat.worker).is_some_and(|seated| seated.stream == seat.stream) {
-            inner.seats.remove(&seat.worker);
+        if inner.seats.get(&seat.worker).is_some_and(|seated| seated.stream == seat.stream)
+            && let Some(gone) = inner.seats.remove(&seat.worker)
+        {
+            // Whoever waits for a word of that session hears none.
+            gone.over.cancel();
         }
     }
 
@@ -228,6 +237,7 @@ impl Fleet {
     pub fn welcome(&self, seat: Seat, welcome: Welcome) -> bool {
         let sent = self.with(seat, |connected| {
             connected.draining = welcome.drain.is_some();
+            connected.protocol = welcome.protocol;
             connected.welcomed = true;
             connected.outbox.try_send(Ok(ToWorker::Welcome(welcome))).is_ok()
         });

@@ -1,6 +1,6 @@
 //! Tasks in pages, newest first.
 
-use factory_domain::Labels;
+use factory_domain::{Labels, RepoSource};
 
 use super::page::Page;
 use super::{App, Error};
@@ -46,9 +46,10 @@ impl App {
             Some(parent) => Some(self.store.resolve(parent).await?),
             None => None,
         };
+        let repo = request.repo.as_deref().map(|repo| self.read_repo(repo)).transpose()?;
         let filter = ListFilter {
             states: request.states,
-            repo: request.repo,
+            repo: repo.as_ref().map(RepoSource::identity),
             labels: request.labels,
             role: request.role,
             parent,

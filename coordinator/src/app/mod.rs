@@ -38,6 +38,7 @@ mod read_log;
 mod read_task_log;
 mod related;
 mod report;
+mod repos;
 mod retry;
 mod running;
 mod session;
@@ -81,6 +82,10 @@ pub use read_log::LogPlace;
 pub use read_task_log::TaskLogPlace;
 pub use related::Related;
 pub use report::ReportVerdict;
+pub use repos::{
+    CopyView, JobError, RepoJob, RepoJobFailure, RepoJobOutcome, RepoTask, RepoView, WantedRepo,
+    WantedWorktree, WhichWorktree, WorktreeView, WorktreesRequest,
+};
 pub use running::RunningAgent;
 pub use session::{Answer, Hello, OpenSession, Welcome};
 pub use standing::cancelled_because;
@@ -98,6 +103,8 @@ use alarm::Alarm;
 use disk::Disk;
 use fleet::Fleet;
 use log_fences::LogFences;
+use repos::Jobs;
+pub(crate) use repos::RepoBook;
 use workflow::Going;
 
 /// What every use case works with. The stores hold the truth; the rest of it is
@@ -112,6 +119,9 @@ pub struct App {
     /// Failures that are not the agent's, before a task fails.
     pub(crate) max_infrastructure_failures: u32,
     pub(crate) fleet: Fleet,
+    pub(crate) repos: RepoBook,
+    /// What workers were asked to do about repositories, and who waits for it.
+    pub(crate) jobs: Jobs,
     pub(crate) fences: LogFences,
     /// There may be something to lease, or someone to lease it to.
     pub(crate) schedule: Notify,
@@ -157,6 +167,8 @@ impl App {
             terms: rules.terms,
             max_infrastructure_failures: rules.max_infrastructure_failures,
             fleet: Fleet::default(),
+            repos: RepoBook::default(),
+            jobs: Jobs::default(),
             fences: LogFences::default(),
             schedule: Notify::new(),
             workflows: Going::default(),

@@ -30,8 +30,9 @@ pub struct Wanted {
 
 impl App {
     /// Accepts all of `wanted` or none. When this returns, they survive a crash.
-    pub async fn submit(&self, wanted: Vec<Wanted>, traceparent: &str) -> Result<Vec<Submitted>, Error> {
+    pub async fn submit(&self, mut wanted: Vec<Wanted>, traceparent: &str) -> Result<Vec<Submitted>, Error> {
         check(&wanted)?;
+        self.settle_repos(wanted.iter_mut().map(|task| &mut task.spec))?;
         let ids: Vec<TaskId> = wanted.iter().map(|_| TaskId::from_uuid(Uuid::now_v7())).collect();
         let links = self.links(&wanted, &ids).await?;
         let mut tasks: Vec<_> = wanted

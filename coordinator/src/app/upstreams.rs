@@ -19,7 +19,7 @@ impl App {
     pub(super) async fn foundations(&self, claimed: &Claimed) -> Result<Foundations, Error> {
         let mut seen = HashSet::from([claimed.task]);
         let mut found = Foundations {
-            repo: claimed.spec.repo.clone(),
+            repo: claimed.spec.repo.as_ref().map(RepoSource::identity),
             goes_on_from: claimed.goes_on_from,
             ..Foundations::default()
         };
@@ -41,8 +41,8 @@ impl App {
 /// What a task stands on.
 #[derive(Debug, Default)]
 pub(super) struct Foundations {
-    /// The task's own repository.
-    repo: Option<RepoSource>,
+    /// The task's own repository, whichever way it is written.
+    repo: Option<String>,
     goes_on_from: Option<TaskId>,
     direct: Vec<TaskEntry>,
     behind: Vec<TaskEntry>,
@@ -78,15 +78,17 @@ impl Foundations {
             _ => return None,
         };
         let kept = report.delivery != Delivery::None;
-        (kept && self.repo.is_some() && task.spec.repo == self.repo).then(|| Upstream {
-            task: task.id,
-            number: task.number,
-            title: task.spec.title.clone(),
-            attempt,
-            branch: branch.to_string(),
-            commit: newest.id.clone(),
-            pushed: report.delivery == Delivery::Pushed,
-        })
+        (kept && self.repo.is_some() && task.spec.repo.as_ref().map(RepoSource::identity) == self.repo).then(
+            || Upstream {
+                task: task.id,
+                number: task.number,
+                title: task.spec.title.clone(),
+                attempt,
+                branch: branch.to_string(),
+                commit: newest.id.clone(),
+                pushed: report.delivery == Delivery::Pushed,
+            },
+        )
     }
 
     /// For the agent. No line begins with a small letter: to the scripted agent it is prose.

@@ -11,6 +11,7 @@ mod library;
 mod logs;
 mod memory;
 mod questions;
+mod repo_jobs;
 mod repos;
 mod session;
 mod status;

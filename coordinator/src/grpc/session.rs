@@ -14,6 +14,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tonic::Streaming;
 
+use super::repo_jobs;
 use super::worker::{read_held, verdict};
 use crate::app::{Answer, App, Drain, Error, Hello, Offered, OpenSession, Outbox, ToWorker, Welcome};
 use crate::store::{AgentFound, WorkerEntry};
@@ -221,6 +222,7 @@ pub fn to_wire(message: ToWorker) -> v1::SessionResponse {
         ToWorker::Drain(drain) => {
             Told::Drain(v1::Drain { draining: drain.is_some(), hand_over_after_ms: hand_over_after(drain) })
         }
+        ToWorker::RepoJob(job) => Told::RepoJob(repo_jobs::to_wire(job)),
         ToWorker::Stop(attempt) => Told::Stop(v1::Stop { attempt_id: attempt.to_string() }),
     };
     v1::SessionResponse { message: Some(message) }

@@ -6,7 +6,7 @@ use factory_proto::convert::InvalidMessage;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::app::Error;
+use crate::app::{Error, JobError, RepoJobFailure};
 use crate::artifacts::ArtifactError;
 use crate::library::Unusable;
 use crate::logs::LogError;
@@ -74,6 +74,12 @@ fn code_of(error: &Error) -> Code {
         | Error::UnknownQuestion(_)
         | Error::Removed(_) => Code::NotFound,
         Error::NoSuchMessage(_) | Error::NoSuchHandoff(_) => Code::NotFound,
+        Error::NoSuchRepo(_) | Error::NoSuchWorktree { .. } => Code::NotFound,
+        Error::RepoNameTaken { .. } => Code::AlreadyExists,
+        Error::RepoInUse { .. } | Error::WorktreeInUse { .. } | Error::WorktreeRefused(_) => {
+            Code::FailedPrecondition
+        }
+        Error::RepoJob(error) => job_code(error),
         Error::NoCheckpoint(_) | Error::CheckpointFileMissing { .. } => Code::NotFound,
         // Names are given freely: one that several have finds none of them.
         Error::NoSuchWorker(_) | Error::AmbiguousWorker { .. } => Code::NotFound,
@@ -101,6 +107,17 @@ fn code_of(error: &Error) -> Code {
         Error::Logs(_) => Code::Internal,
         Error::Artifacts(error) => artifact_code(error),
         Error::ReadArtifact(_) => Code::Internal,
+    }
+}
+
+/// UNAVAILABLE is the coordinator's own absence, and is tried again by clients without a word.
+fn job_code(error: &JobError) -> Code {
+    match error {
+        JobError::Failed { kind: RepoJobFailure::NotFound, .. } => Code::NotFound,
+        JobError::Lost(_) | JobError::TooSlow { .. } => Code::Aborted,
+        JobError::NobodyThere | JobError::Away(_) | JobError::TooOld(_) | JobError::Failed { .. } => {
+            Code::FailedPrecondition
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::store::{
     ArtifactEntry, ArtifactKind, FeedEvent, FileInTheWay, HeldEntry, Pruned, PrunedItem, Submitted, TaskEntry,
 };
 
-fn millis(time: Option<Timestamp>) -> i64 {
+pub fn millis(time: Option<Timestamp>) -> i64 {
     time.map_or(0, Timestamp::as_millis)
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{artifacts, checkpoints, session, stream_to_client};
+use super::{artifacts, checkpoints, repo_jobs, session, stream_to_client};
 use crate::app::{App, Beat, Error, HostLoad, LogBatch, ReportVerdict};
 use crate::store::{Held, Holding, ReportedAttempt};
 
@@ -99,16 +99,18 @@ impl WorkerService for Workers {
 
     async fn inventory(
         &self,
-        _: Request<v1::InventoryRequest>,
+        request: Request<v1::InventoryRequest>,
     ) -> Result<Response<v1::InventoryResponse>, Status> {
-        Err(Status::unimplemented("inventory"))
+        repo_jobs::keep_inventory(&self.0, request.into_inner()).await?;
+        Ok(Response::new(v1::InventoryResponse {}))
     }
 
     async fn repo_job_done(
         &self,
-        _: Request<v1::RepoJobDoneRequest>,
+        request: Request<v1::RepoJobDoneRequest>,
     ) -> Result<Response<v1::RepoJobDoneResponse>, Status> {
-        Err(Status::unimplemented("jobs about repositories"))
+        repo_jobs::done(&self.0, request.into_inner())?;
+        Ok(Response::new(v1::RepoJobDoneResponse {}))
     }
 
     async fn report(

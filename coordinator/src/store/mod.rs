@@ -15,6 +15,7 @@ pub mod instance_lock;
 mod locks;
 mod memory;
 mod question;
+pub mod repo;
 mod request;
 pub mod sqlite;
 mod upstream;
@@ -42,6 +43,10 @@ pub use memory::{Embedding, MemoryEntry, MemoryFilter, MemoryStore, NewMemory, S
 pub use question::{
     AnswerError, Answered, AskError, Asked, NewAnswer, NewQuestion, QuestionEntry, QuestionFilter,
     QuestionStore, WhichQuestion,
+};
+pub use repo::{
+    AddedRepo, CopyEntry, CopyRow, DiskChange, Inventory, RepoAdded, RepoStore, WorktreeEntry,
+    WorktreeFilter, WorktreeKind, WorktreeRow,
 };
 pub use request::{
     Applied, Claim, Claimed, Held, Holding, NewTask, Renewal, Reported, ReportedAttempt, Submitted,
@@ -82,6 +87,7 @@ pub trait Store:
     + LockStore
     + MemoryStore
     + QuestionStore
+    + RepoStore
     + UpstreamStore
     + WorkflowStore
     + FamilyStore

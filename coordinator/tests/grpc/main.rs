@@ -16,6 +16,7 @@ mod locks;
 mod logs;
 mod memory;
 mod questions;
+mod repos;
 mod retention;
 mod setup;
 mod sign_in;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use factory_coordinator::{Config, Coordinator};
 use factory_proto::client::{Client, ClientConfig};
+use factory_proto::v1::repo_job_done_request::Outcome;
 use factory_proto::v1::session_request::Message as Say;
 use factory_proto::v1::session_response::Message as Heard;
 use factory_proto::{PROTOCOL_VERSION, v1};
@@ -118,6 +119,7 @@ pub struct Worker {
     say: mpsc::Sender<v1::SessionRequest>,
     heard: Streaming<v1::SessionResponse>,
     pub welcome: v1::Welcome,
+    session: String,
 }
 
 pub fn hello(id: Uuid) -> v1::Hello {
@@ -144,13 +146,15 @@ impl Worker {
     }
 
     pub async fn connect_as(client: &Client, hello: v1::Hello) -> Result<Self, Status> {
-        let id = hello.worker_id.parse().expect("an id");
+        let (id, session) = (hello.worker_id.parse().expect("an id"), hello.session_id.clone());
         let (say, sayings) = mpsc::channel(64);
         let first = v1::SessionRequest { message: Some(Say::Hello(hello)) };
         say.send(first).await.expect("there is room");
         let mut heard = soon(client.worker().session(ReceiverStream::new(sayings))).await?.into_inner();
         match soon(heard.message()).await?.and_then(|response| response.message) {
-            Some(Heard::Welcome(welcome)) => Ok(Self { id, client: client.clone(), say, heard, welcome }),
+            Some(Heard::Welcome(welcome)) => {
+                Ok(Self { id, client: client.clone(), say, heard, welcome, session })
+            }
             other => panic!("instead of a welcome: {other:?}"),
         }
     }
@@ -181,6 +185,30 @@ impl Worker {
             Ok(Some(Heard::Offer(offer))) => offer,
             other => panic!("instead of an offer: {other:?}"),
         }
+    }
+
+    pub async fn repo_job(&mut self) -> v1::RepoJob {
+        match self.hear().await {
+            Ok(Some(Heard::RepoJob(job))) => job,
+            other => panic!("instead of a job: {other:?}"),
+        }
+    }
+
+    pub async fn repo_job_done(&self, job: &v1::RepoJob, outcome: Outcome) {
+        let outcome = Some(outcome);
+        let (worker_id, job_id) = (self.id.to_string(), job.id.clone());
+        let request = v1::RepoJobDoneRequest { worker_id, job_id, outcome };
+        soon(self.client.worker().repo_job_done(request)).await.expect("taken");
+    }
+
+    pub async fn inventory(
+        &self,
+        copies: Vec<v1::RepoCopy>,
+        worktrees: Vec<v1::Worktree>,
+    ) -> Result<(), Status> {
+        let (worker_id, session_id) = (self.id.to_string(), self.session.clone());
+        let request = v1::InventoryRequest { worker_id, session_id, copies, worktrees };
+        soon(self.client.worker().inventory(request)).await.map(drop)
     }
 
     pub async fn accept(&mut self, offer: &v1::Offer) -> Heard {

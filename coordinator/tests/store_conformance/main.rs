@@ -17,6 +17,7 @@ mod model;
 mod question;
 mod queue;
 mod read;
+mod repos;
 mod retention;
 mod workflow;
 
@@ -171,6 +172,10 @@ holds_over_sqlite! {
         a_handoff_comes_to_a_task_or_a_role_once,
         a_handoff_comes_to_whatever_depends_on_its_task,
         a_workflows_handoffs_are_listed_with_their_iterations;
+    repos:
+        a_repository_has_one_name_and_a_name_one_repository,
+        a_workers_newest_session_says_what_is_on_its_disk,
+        worktrees_are_told_with_the_tasks_that_work_in_them;
     retention:
         only_what_ended_tasks_left_is_pruned,
         the_conversation_of_a_task_that_others_may_go_on_from_is_kept_as_a_record,

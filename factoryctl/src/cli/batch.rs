@@ -34,7 +34,7 @@ pub struct Batch {
     /// End each agent after so long in all, such as 90s, 5m or 1h30m [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// A path, a URL or owner/name on GitHub [default: the repository of the current directory]
+    /// A path, a URL, owner/name or a name that `repos list` shows [default: the repository of the current directory]
     #[arg(long, value_name = "REPO", conflicts_with = "no_repo", allow_hyphen_values = true)]
     pub repo: Option<String>,
     /// Work in empty workspaces

@@ -113,7 +113,7 @@ pub struct MemoryView {
 
 #[derive(Debug, Default, Args)]
 pub struct MemoryScope {
-    /// Of this repository: a path, a URL or owner/name [default: any]
+    /// Of this repository: a path, a URL, owner/name or a short name [default: any]
     #[arg(long, value_name = "REPO")]
     pub repo: Option<String>,
     /// Of this project [default: any]

@@ -7,6 +7,7 @@ mod library;
 mod look;
 mod memory;
 mod question;
+mod repos;
 mod task;
 mod together;
 mod top;
@@ -32,6 +33,10 @@ pub use memory::{
     Memory, MemoryAdd, MemoryCommand, MemoryList, MemoryPage, MemoryScope, MemorySearch, MemoryView,
 };
 pub use question::{Answer, Questions};
+pub use repos::{
+    AddRepo, AddWorktree, RemoveWorktree, RepoName, Repos, ReposCommand, SyncRepo, WorktreeList,
+    WorktreeName, Worktrees, WorktreesCommand,
+};
 pub use task::{Deliver, Leftovers, MicroUsd, TaskArgs, duration, micro_usd};
 pub use together::{OnConflict, OnFailedDependency, PermissionMode};
 pub use top::Top;
@@ -105,6 +110,8 @@ pub enum Command {
     Questions(Questions),
     Answer(Answer),
     Workers(Workers),
+    Repos(Repos),
+    Worktrees(Worktrees),
     Messages(Box<Messages>),
     Handoffs(Box<Handoffs>),
     Roles(Roles),

@@ -22,7 +22,7 @@ pub struct TaskArgs {
     /// One line for people [default: the prompt's first line]
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,
-    /// A path, a URL or owner/name on GitHub [default: the repository of the current directory]
+    /// A path, a URL, owner/name or a name that `repos list` shows [default: the repository of the current directory]
     #[arg(long, value_name = "REPO", conflicts_with = "no_repo", allow_hyphen_values = true)]
     pub repo: Option<String>,
     /// Work in an empty workspace

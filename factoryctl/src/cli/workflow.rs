@@ -72,7 +72,7 @@ pub struct StartWorkflow {
     /// One line for people [default: the beginning of the description]
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,
-    /// URL, owner/name or local path [default: the repository of the current directory]
+    /// A path, a URL, owner/name or a name that `repos list` shows [default: the repository of the current directory]
     #[arg(long, value_name = "REPO", allow_hyphen_values = true)]
     pub repo: Option<String>,
     /// Without a repository

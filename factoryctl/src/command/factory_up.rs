@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use factory_coordinator::Config;
-use factory_coordinator::config::{MemoryOptions, Options};
+use factory_coordinator::config::{MemoryOptions, Options, ReposOptions};
 use factory_domain::Labels;
 use factory_proto::client::ClientConfig;
 use factory_proto::client::follow::{self, Update};
@@ -58,6 +58,10 @@ pub fn configure(global: &Global, given: Options) -> Result<Config, CommandError
             embeddings_model: std::env::var("FACTORY_EMBEDDINGS_MODEL").ok(),
             embeddings_key_file: std::env::var_os("FACTORY_EMBEDDINGS_KEY_FILE").map(PathBuf::from),
             embeddings_key_env: None,
+        },
+        repos: ReposOptions {
+            default_org: std::env::var("FACTORY_DEFAULT_ORG").ok(),
+            repo_host: std::env::var("FACTORY_REPO_HOST").ok(),
         },
         ..given
     };

@@ -15,6 +15,7 @@ mod messages_list;
 mod messages_post;
 mod messages_thread;
 mod questions_list;
+mod repos;
 mod roles_list;
 mod roles_show;
 mod shell_completions;
@@ -40,6 +41,7 @@ mod workflow_cancel;
 mod workflow_list;
 mod workflow_show;
 mod workflow_start;
+mod worktrees;
 
 pub(crate) use questions_list::open_questions;
 pub(crate) use task_answer::user;
@@ -89,6 +91,12 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
                 workers_resume::run(&Connection::open(global).await?, console, args).await
             }
         },
+        Command::Repos(args) => {
+            repos::run(&Connection::open(global).await?, console, args.command.unwrap_or_default()).await
+        }
+        Command::Worktrees(args) => {
+            worktrees::run(&Connection::open(global).await?, console, args.command.unwrap_or_default()).await
+        }
         Command::Messages(args) => messages(global, console, *args).await,
         Command::Handoffs(args) => handoffs(global, console, *args).await,
         Command::Roles(roles) => match roles.command.unwrap_or_default() {

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod page;
 pub mod plain;
 pub mod question;
+pub mod repo;
 pub mod summary;
 pub mod table;
 pub mod task;
@@ -20,5 +21,6 @@ pub mod transcript;
 pub mod units;
 pub mod worker;
 pub mod workflow;
+pub mod worktree;
 
 pub use console::{Console, Format};

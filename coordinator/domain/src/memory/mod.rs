@@ -87,7 +87,8 @@ impl Scope {
     /// The scope of a task whose agent can make use of memories. One of no repository and no
     /// project has none: nobody could be told of what it learned, or know what is for it.
     pub fn of_task(spec: &TaskSpec) -> Option<Self> {
-        let scope = Self { repo: spec.repo.clone(), project: spec.project.clone() };
+        let scope =
+            Self { repo: spec.repo.as_ref().map(RepoSource::canonical), project: spec.project.clone() };
         (spec.agent.converses() && scope != Self::default()).then_some(scope)
     }
 }

@@ -2,7 +2,6 @@
 
 use factory_domain::MemoryKind;
 
-use super::search::named;
 use crate::app::page::Page;
 use crate::app::{App, Error};
 use crate::store::{MemoryEntry, MemoryFilter, Within};
@@ -30,7 +29,7 @@ pub struct MemoryPage {
 
 impl App {
     pub async fn list_memories(&self, request: MemoryListRequest) -> Result<MemoryPage, Error> {
-        let within = Within::Named(named(&request.repo, request.project)?);
+        let within = Within::Named(self.named_scope(&request.repo, request.project)?);
         let filters = (&within, &request.kinds, &request.tags, request.of_tasks);
         let page = Page::read(request.page_size, &request.page_token, &filters)?;
         let filter = MemoryFilter {

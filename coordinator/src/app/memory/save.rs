@@ -45,11 +45,15 @@ impl App {
         if let Some(task) = task {
             self.add_what_is_the_tasks(&mut draft, task).await?;
         }
-        let memory = draft.validate(task).map_err(|found| {
+        let mut memory = draft.validate(task).map_err(|found| {
             let of_memory =
                 |v: factory_domain::Violation| FieldViolation::new(format!("memory.{}", v.field), v.why);
             Error::Invalid(found.into_iter().map(of_memory).collect())
         })?;
+        if let Some(repo) = memory.scope.repo.take() {
+            let meant = self.repos.resolve(repo).map_err(|error| Error::invalid("memory.repo", error))?;
+            memory.scope.repo = Some(meant.canonical());
+        }
         let new = NewMemory { id: MemoryId::from_uuid(Uuid::now_v7()), memory, idempotency_key: key };
         let saved = self.store.save_memory(new, self.clock.now()).await?;
         if !saved.existed {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use factory_domain::memory::rank::fuse;
 use factory_domain::memory::words::query_terms;
-use factory_domain::{MemoryKind, RepoSource, Scope};
+use factory_domain::{MemoryKind, Scope};
 
 use crate::app::{Acting, App, Error};
 use crate::store::{MemoryEntry, MemoryFilter, Within};
@@ -40,7 +40,7 @@ pub struct Ranked {
 
 impl App {
     pub async fn search_memories(&self, query: MemoryQuery) -> Result<Ranked, Error> {
-        let within = Within::Named(named(&query.repo, query.project)?);
+        let within = Within::Named(self.named_scope(&query.repo, query.project)?);
         self.ranked(&query.query, within, query.kinds, query.tags, query.limit).await
     }
 
@@ -56,7 +56,7 @@ impl App {
         } else {
             let no_task = || Error::NoSuchTask(acting.task.to_string());
             let spec = self.store.task(acting.task).await?.ok_or_else(no_task)?.spec;
-            Within::For(Scope { repo: spec.repo, project: spec.project })
+            Within::For(Scope { repo: spec.repo.map(|repo| repo.canonical()), project: spec.project })
         };
         self.ranked(&query.query, within, query.kinds, query.tags, query.limit).await
     }
@@ -100,11 +100,10 @@ fn joined(by_words: Vec<(MemoryEntry, f64)>, nearest: Vec<(MemoryEntry, f64)>) -
     fused.into_iter().filter_map(|(number, score)| Some((entries.remove(&number)?, score))).collect()
 }
 
-/// A scope as callers name it.
-pub(super) fn named(repo: &str, project: String) -> Result<Scope, Error> {
-    let repo = match repo {
-        "" => None,
-        repo => Some(RepoSource::parse(repo).map_err(|error| Error::invalid("repo", error))?),
-    };
-    Ok(Scope { repo, project: Some(project).filter(|project| !project.is_empty()) })
+impl App {
+    /// A scope as callers name it.
+    pub(super) fn named_scope(&self, repo: &str, project: String) -> Result<Scope, Error> {
+        let repo = if repo.is_empty() { None } else { Some(self.read_repo(repo)?.canonical()) };
+        Ok(Scope { repo, project: Some(project).filter(|project| !project.is_empty()) })
+    }
 }

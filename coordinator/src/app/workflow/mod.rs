@@ -86,7 +86,8 @@ impl App {
             return Err(Error::invalid("idempotency_key", why));
         }
         let definition = define(&*self.shelf().await?, &wanted)?;
-        let spec = read_wishes(&wanted)?;
+        let mut spec = read_wishes(&wanted)?;
+        spec.repo = spec.repo.map(|repo| self.repo_meant(repo)).transpose()?;
         let id = WorkflowId::from_uuid(Uuid::now_v7());
         let new = NewWorkflow {
             id,

@@ -28,6 +28,7 @@ mod placements;
 mod questions;
 mod queue;
 mod read;
+mod repos;
 mod retention;
 mod rows;
 mod search;

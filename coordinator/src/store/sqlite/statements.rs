@@ -23,6 +23,7 @@ pub(super) mod family;
 pub(super) mod inbox;
 pub(super) mod memory;
 pub(super) mod questions;
+pub(super) mod repos;
 pub(super) mod retention;
 pub(super) mod upstreams;
 pub(super) mod workflows;
@@ -336,6 +337,7 @@ mod tests {
             inbox::ALL,
             memory::ALL,
             questions::ALL,
+            repos::ALL,
             retention::ALL,
             upstreams::ALL,
             workflows::ALL,
@@ -404,6 +406,9 @@ mod tests {
             (admission::TAKEN_SINCE, "attempts_one_live"),
             (admission::TITLES, "sqlite_autoindex_tasks_1"),
             (dependencies::SETTLE_DEPENDENCIES, "dependencies_open"),
+            (repos::COPIES_OF, "repo_copies_by_repo"),
+            (repos::LIVE_TASKS_OF_REPOS, "tasks_by_state"),
+            (repos::KEEP_COPIES, "SCAN n VIRTUAL TABLE"),
             (family::LIVE_DESCENDANTS, "tasks_children"),
             (family::ROOM_FOR_CHILDREN, "tasks_children"),
             (family::ENDED_CHILDREN, "sqlite_autoindex_tasks_1"),

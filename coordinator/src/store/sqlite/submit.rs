@@ -245,7 +245,7 @@ impl<'t> TaskAdded<'t> {
             placement: 0,
             class: to_json(&spec.class()),
             priority: spec.priority,
-            repo: spec.repo.as_ref().map(ToString::to_string),
+            repo: spec.repo.as_ref().map(factory_domain::RepoSource::identity),
             spec: to_json(&spec),
             digest: hex::encode(digest),
             key: task.idempotency_key.as_deref(),
