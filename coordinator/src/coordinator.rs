@@ -131,6 +131,7 @@ impl Coordinator {
         loops.spawn(background::due::run(Arc::clone(&app)));
         loops.spawn(background::disk::run(Arc::clone(&app), config.root.clone()));
         loops.spawn(background::remember::run(Arc::clone(&app)));
+        loops.spawn(background::report_back::run(Arc::clone(&app)));
         if let Some(embedder) = &app.embedder {
             loops.spawn(background::embed::run(Arc::clone(&app), Arc::clone(embedder)));
         }

@@ -125,6 +125,7 @@ pub fn spec_from_wire(spec: v1::TaskSpec) -> Result<TaskSpec, Vec<Violation>> {
             v1::ConflictPolicy::Agent => ConflictPolicy::Agent,
         },
         keep_session: spec.keep_session,
+        session: spec.session,
     }
     .validate()
 }
@@ -188,6 +189,7 @@ impl From<TaskSpec> for v1::TaskSpec {
             }
             .into(),
             keep_session: spec.keep_session,
+            session: spec.session.unwrap_or_default(),
         }
     }
 }

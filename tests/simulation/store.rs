@@ -18,7 +18,8 @@ use factory_coordinator::store::workflow::{
     NewStep, NewWorkflow, PassedStep, StartError, StepEntry, WorkflowEntry, WorkflowFilter, WorkflowStore,
 };
 use factory_coordinator::store::{
-    AddedRepo, CopyRow, DiskChange, Inventory, RepoAdded, RepoStore, WorktreeFilter, WorktreeRow,
+    AddedRepo, CopyRow, DiskChange, DispatchStore, Inventory, RepoAdded, RepoStore, WorktreeFilter,
+    WorktreeRow,
 };
 use factory_coordinator::store::{
     AnswerError, Answered, Applied, ApplyError, ArtifactEntry, ArtifactKey, AskError, Asked, AttemptEntry,
@@ -126,6 +127,13 @@ ask_outside! {
     repo_copies(repo: Option<String>) -> Result<Vec<CopyRow>, StoreError>;
     worktrees(filter: WorktreeFilter) -> Result<Vec<WorktreeRow>, StoreError>;
     live_tasks_of_repos() -> Result<Vec<(String, u64)>, StoreError>;
+}
+
+ask_outside! {
+    DispatchStore:
+    reported_back_up_to() -> Result<u64, StoreError>;
+    dispatched_ended_between(after: u64, up_to: u64) -> Result<Vec<TaskEntry>, StoreError>;
+    note_reported_back(up_to: u64) -> Result<(), StoreError>;
 }
 
 ask_outside! {

@@ -44,6 +44,7 @@ pub struct SpecDraft {
     pub output_schema: String,
     pub on_conflict: ConflictPolicy,
     pub keep_session: bool,
+    pub session: String,
 }
 
 /// One field that cannot be accepted, and why.
@@ -134,6 +135,7 @@ impl SpecDraft {
                 output_schema: some(self.output_schema),
                 on_conflict: self.on_conflict,
                 keep_session: self.keep_session,
+                session: some(self.session),
             }),
             _ => Err(found.0),
         }
@@ -223,6 +225,7 @@ impl SpecDraft {
         for (field, word) in [("project", &self.project), ("submitter", &self.submitter)] {
             found.single_line(field, word, 100);
         }
+        found.single_line("session", &self.session, 200);
         found.single_line("issue", &self.issue, 1000);
         let is_url = self.issue.starts_with("https://") || self.issue.starts_with("http://");
         if !self.issue.is_empty() && !is_url {

@@ -20,7 +20,7 @@ impl Default for Bounds {
 /// Bytes of a child's closing words that its parent's agent is told; `task_status` has more.
 const CLOSING_WORDS: usize = 2000;
 
-/// A child that has ended.
+/// A child that has ended, or another task that someone is told the end of.
 #[derive(Debug, Clone, Copy)]
 pub struct EndedChild<'a> {
     pub number: u64,
@@ -33,8 +33,15 @@ pub struct EndedChild<'a> {
 impl EndedChild<'_> {
     /// What the agent of its parent is told.
     pub fn notice(&self) -> Notice {
+        let mut text = format!("Your sub{}", self.story());
+        text.push_str(&format!("\n\nThe tool `task_status` with `{}` says more.", self.number));
+        Notice { kind: NoticeKind::ChildEnded, text }
+    }
+
+    /// How it ended, where its work is, and its closing words.
+    pub fn story(&self) -> String {
         let Self { number, title, .. } = self;
-        let mut text = format!("Your subtask {number} ({title}) {}.", self.end());
+        let mut text = format!("task {number} ({title}) {}.", self.end());
         if let Some((report, branch)) = self.report.and_then(|report| Some((report, report.branch.as_ref()?)))
             && !report.commits.is_empty()
         {
@@ -48,8 +55,7 @@ impl EndedChild<'_> {
         if !words.is_empty() {
             text.push_str(&format!(" Its closing words:\n\n{}", quoted(words)));
         }
-        text.push_str(&format!("\n\nThe tool `task_status` with `{number}` says more."));
-        Notice { kind: NoticeKind::ChildEnded, text }
+        text
     }
 
     fn end(&self) -> String {

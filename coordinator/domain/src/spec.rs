@@ -86,6 +86,9 @@ pub struct TaskSpec {
     /// The conversation is kept after a success, so that another task can go on with it.
     #[serde(default)]
     pub keep_session: bool,
+    /// The session elsewhere that dispatched it, as that calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 impl TaskSpec {

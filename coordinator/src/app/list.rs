@@ -13,6 +13,8 @@ pub struct ListRequest {
     pub repo: Option<String>,
     pub labels: Labels,
     pub role: Option<String>,
+    /// The session elsewhere that dispatched all of them.
+    pub session: Option<String>,
     /// The parent of all of them, by id, prefix or number.
     pub parent: Option<String>,
     /// The workflow that all of them are steps of, by id, prefix or number.
@@ -35,8 +37,8 @@ pub struct ListPage {
 impl App {
     pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
         let cursor = *self.store.feed().borrow();
-        let ListRequest { states, repo, labels, role, parent, workflow, .. } = &request;
-        let filters = (states, repo, labels, role, parent, workflow);
+        let ListRequest { states, repo, labels, role, session, parent, workflow, .. } = &request;
+        let filters = (states, repo, labels, role, session, parent, workflow);
         let page = Page::read(request.page_size, &request.page_token, &filters)?;
         let workflow = match &request.workflow {
             Some(workflow) => Some(self.resolve_workflow(workflow).await?),
@@ -52,6 +54,7 @@ impl App {
             repo: repo.as_ref().map(RepoSource::identity),
             labels: request.labels,
             role: request.role,
+            session: request.session,
             parent,
             workflow,
             before: page.before,

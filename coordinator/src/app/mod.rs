@@ -42,6 +42,7 @@ mod repos;
 mod retry;
 mod running;
 mod session;
+mod sessions;
 mod standing;
 mod submit;
 mod upstreams;
@@ -88,6 +89,7 @@ pub use repos::{
 };
 pub use running::RunningAgent;
 pub use session::{Answer, Hello, OpenSession, Welcome};
+pub use sessions::{ReportedBack, WantedDispatch};
 pub use standing::cancelled_because;
 pub use submit::Wanted;
 pub use workers::{DrainState, WorkerDetail, WorkerView};

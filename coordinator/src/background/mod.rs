@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod due;
 pub mod embed;
 pub mod remember;
+pub mod report_back;
 pub mod retention;
 pub mod workflows;
 

@@ -24,10 +24,13 @@ mod name;
 mod openapi;
 pub mod problem;
 mod questions;
+mod repos;
+mod sessions;
 mod sse;
 mod tasks;
 mod view;
 mod workflows;
+mod worktrees;
 
 use std::sync::Arc;
 
@@ -50,6 +53,9 @@ pub fn routes(app: Arc<App>, auth: Arc<Auth>) -> Router {
         .merge(tasks::routes())
         .merge(fleet::routes())
         .merge(questions::routes())
+        .merge(repos::routes())
+        .merge(worktrees::routes())
+        .merge(sessions::routes())
         .merge(events::routes())
         .merge(logs_sse::routes())
         .merge(messages::routes())

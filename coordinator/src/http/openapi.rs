@@ -37,6 +37,7 @@ first time.";
         (name = "tasks", description = "What agents are asked to do"),
         (name = "fleet", description = "Who does it"),
         (name = "questions", description = "What agents ask"),
+        (name = "repos", description = "Where they work"),
     )
 )]
 struct Factory;

@@ -127,6 +127,8 @@ pub struct ListFilter {
     pub repo: Option<String>,
     pub labels: Labels,
     pub role: Option<String>,
+    /// The session elsewhere that dispatched them.
+    pub session: Option<String>,
     /// Only children of this task.
     pub parent: Option<TaskId>,
     /// Only steps of this workflow.

@@ -7,6 +7,7 @@
 //! brings along. Rows and SQL stay behind; one conformance suite holds every store to it.
 
 pub mod board;
+mod dispatch;
 mod entry;
 mod error;
 mod family;
@@ -31,6 +32,7 @@ pub use board::{
     BoardStore, HandoffEntry, HandoffFilter, HandoffName, HandoffTo, MessageEntry, MessageFilter,
     MessageLink, MessageName, MessageRange, NewHandoff, NewMessage, TaskName,
 };
+pub use dispatch::DispatchStore;
 pub use entry::{
     AgentFound, ArtifactEntry, ArtifactKey, ArtifactKind, AttemptEntry, FeedEvent, HeldEntry, KeptArtifact,
     ListFilter, LogStanding, Needed, Pruned, PrunedItem, TaskEntry, WorkerEntry, WorkerRow,
@@ -88,6 +90,7 @@ pub trait Store:
     + MemoryStore
     + QuestionStore
     + RepoStore
+    + DispatchStore
     + UpstreamStore
     + WorkflowStore
     + FamilyStore

@@ -5,7 +5,8 @@ use factory_domain::{NamedRepo, RepoNames, RepoSource, Slug};
 use factory_proto::v1;
 use factory_proto::v1::repo_job::Job;
 use factory_proto::v1::repo_job_done_request::Outcome;
-use tonic::Code;
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
@@ -89,17 +90,17 @@ fn add(repo: &str) -> v1::AddRepoRequest {
 }
 
 /// Asks, and lets the worker answer what it is asked to do meanwhile.
-async fn while_it_answers<T>(
-    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
-    worker: &mut Worker,
-    answer: impl Fn(&v1::RepoJob) -> Outcome,
-) -> Result<T, tonic::Status> {
-    let answers = async {
+fn while_it_answers<'w, T: 'w>(
+    call: impl Future<Output = Result<Response<T>, Status>> + 'w,
+    worker: &'w mut Worker,
+    answer: impl Fn(&v1::RepoJob) -> Outcome + 'w,
+) -> LocalBoxFuture<'w, Result<T, Status>> {
+    let answers = async move {
         let job = worker.repo_job().await;
         worker.repo_job_done(&job, answer(&job)).await;
     };
-    let (answered, ()) = soon(async { tokio::join!(call, answers) }).await;
-    answered.map(tonic::Response::into_inner)
+    let both = async move { tokio::join!(call, answers) };
+    async move { soon(both).await.0.map(Response::into_inner) }.boxed_local()
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod fleet;
 mod memory;
 mod questions;
 mod refusals;
+mod repos;
 #[expect(dead_code, reason = "it serves the tests of gRPC as well, and these use a part of it")]
 #[path = "../grpc/setup.rs"]
 mod setup;

@@ -135,6 +135,7 @@ fn spec_of(args: TaskArgs, prompt: String, repo: String) -> v1::TaskSpec {
         output_schema: String::new(),
         on_conflict: together.on_conflict.map(v1::ConflictPolicy::from).unwrap_or_default().into(),
         keep_session: false,
+        session: String::new(),
     }
 }
 

@@ -133,9 +133,13 @@ impl App {
         repos
     }
 
+    /// The owner and the name of what is at the host of `owner/name`.
+    pub fn owner_and_name(&self, source: &RepoSource) -> Option<(String, String)> {
+        self.repos.names().owner_and_name(source)
+    }
+
     fn repo_view(&self, source: RepoSource, name: Option<String>) -> RepoView {
-        let owner_and_name = self.repos.names().owner_and_name(&source);
-        let in_full = || match &owner_and_name {
+        let in_full = || match self.owner_and_name(&source) {
             Some((owner, name)) => format!("{owner}/{name}"),
             None => source.identity(),
         };

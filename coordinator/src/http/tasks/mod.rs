@@ -118,6 +118,7 @@ impl Wanted {
             repo: given(self.repo),
             labels,
             role: given(self.agent_type),
+            session: None,
             parent: given(self.parent),
             workflow: given(self.workflow),
             page_size: page_size(self.limit)?,

@@ -66,6 +66,8 @@ pub struct Task {
     /// Of the attempt that decided it.
     usage: Option<Usage>,
     changes: Option<Changes>,
+    /// The session elsewhere that dispatched it, as that calls itself.
+    session: Option<String>,
     parent: Option<Link>,
     /// Tasks submitted for it.
     children: u32,
@@ -174,6 +176,10 @@ pub struct Attempt {
 }
 
 impl Task {
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
     pub fn new(entry: TaskEntry, waiting_for: Option<String>) -> Self {
         let cancelled_because = cancelled_because(&entry);
         let lease = entry.state.lease();
@@ -220,6 +226,7 @@ impl Task {
             progress_percent: entry.progress.as_ref().and_then(|progress| progress.percent),
             progress: entry.progress.map(|progress| progress.text),
             open_questions: entry.open_questions,
+            session: entry.spec.session,
             parent: entry.parent.map(|(id, number)| Link { id: id.to_string(), number, state: None }),
             children: entry.children,
             after: entry

@@ -62,6 +62,9 @@ fn branch(query: &mut QueryBuilder<Sqlite>, filter: &ListFilter, state: Option<&
     if let Some(role) = &filter.role {
         query.push(" AND f.spec ->> '$.role' = ").push_bind(role.clone());
     }
+    if let Some(session) = &filter.session {
+        query.push(" AND f.spec ->> '$.session' = ").push_bind(session.clone());
+    }
     if let Some(parent) = filter.parent {
         query.push(" AND f.parent_id = ").push_bind(parent.as_bytes().to_vec());
     }

@@ -11,6 +11,7 @@ mod board;
 mod checkpoint;
 mod claim;
 mod dependencies;
+mod dispatch;
 mod error;
 mod family;
 mod file_locks;

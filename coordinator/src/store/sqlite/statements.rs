@@ -19,6 +19,7 @@ macro_rules! statements {
 pub(super) mod admission;
 pub(super) mod board;
 pub(super) mod dependencies;
+pub(super) mod dispatch;
 pub(super) mod family;
 pub(super) mod inbox;
 pub(super) mod memory;
@@ -333,6 +334,7 @@ mod tests {
             admission::ALL,
             board::ALL,
             dependencies::ALL,
+            dispatch::ALL,
             family::ALL,
             inbox::ALL,
             memory::ALL,
@@ -409,6 +411,7 @@ mod tests {
             (repos::COPIES_OF, "repo_copies_by_repo"),
             (repos::LIVE_TASKS_OF_REPOS, "tasks_by_state"),
             (repos::KEEP_COPIES, "SCAN n VIRTUAL TABLE"),
+            (dispatch::DISPATCHED_ENDED_BETWEEN, "SEARCH e USING INTEGER PRIMARY KEY"),
             (family::LIVE_DESCENDANTS, "tasks_children"),
             (family::ROOM_FOR_CHILDREN, "tasks_children"),
             (family::ENDED_CHILDREN, "sqlite_autoindex_tasks_1"),
