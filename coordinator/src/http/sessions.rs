@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, Query, page_size};
+use super::extract::{Body, IdempotencyKey, Query, page_size};
 use super::problem::{BadJson, BadRequest, Conflict, DiskFull, NotFound, Problem};
 use super::traceparent;
 use super::view::Task;
@@ -48,9 +48,6 @@ struct Dispatch {
     /// Who the agent is.
     #[serde(default)]
     role: String,
-    /// The same again with the same key finds what was made the first time.
-    #[serde(default)]
-    idempotency_key: String,
 }
 
 /// A task as the session it was dispatched by sees it.
@@ -68,6 +65,7 @@ struct Session {
     post,
     path = "/api/agents/sessions/dispatch-worker",
     tag = "tasks",
+    params(IdempotencyKey),
     request_body = Dispatch,
     responses(
         (status = CREATED, description = "It was dispatched.", body = Session, headers(("Location" = String))),
@@ -77,6 +75,7 @@ struct Session {
 )]
 async fn dispatch(
     State(app): State<Arc<App>>,
+    IdempotencyKey(idempotency_key): IdempotencyKey,
     headers: HeaderMap,
     Body(wanted): Body<Dispatch>,
 ) -> Result<Response, Problem> {
@@ -88,7 +87,7 @@ async fn dispatch(
         agent: wanted.agent,
         repo: wanted.repo,
         role: wanted.role,
-        idempotency_key: wanted.idempotency_key,
+        idempotency_key,
     };
     let submitted = app.dispatch_worker(wanted, &traceparent(&headers)).await?;
     let detail = app.get(&submitted.id.to_string()).await?;

@@ -182,10 +182,11 @@ async fn a_task_dispatches_its_children() {
     let parent = json!({ "parentSession": "s", "task": "Plan", "agent": "scripted", "repo": "/srv/a" });
     let path = "/api/agents/sessions/dispatch-worker";
     post(&factory, path, &parent).await.assert_ok();
-    let child = json!({ "parentSession": "1", "task": "Do", "repo": "/srv/a", "idempotencyKey": "k" });
-    let made = post(&factory, path, &child).await.assert_ok();
+    let child = json!({ "parentSession": "1", "task": "Do", "repo": "/srv/a" });
+    let keyed = || send(request(&factory, Method::POST, path).header("idempotency-key", "k").json(&child));
+    let made = keyed().await.assert_ok();
     assert_eq!(made["task"]["parent"]["number"], 1);
-    let again = post(&factory, path, &child).await;
+    let again = keyed().await;
     assert_eq!((again.status, &again.json["sessionId"]), (StatusCode::OK, &made["sessionId"]));
 
     for (bad, status, about) in [

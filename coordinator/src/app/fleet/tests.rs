@@ -1,4 +1,4 @@
-use factory_domain::{Labels, Preference};
+use factory_domain::{Labels, Preference, Requirements};
 use uuid::Uuid;
 
 use super::*;

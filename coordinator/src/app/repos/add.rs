@@ -3,7 +3,7 @@
 use factory_domain::{RepoSource, Slug};
 use futures_util::future::join_all;
 
-use super::jobs::{JobError, RepoTask};
+use super::jobs::{JobError, RepoJobOutcome, RepoTask};
 use super::list::{CopyView, RepoView};
 use crate::app::fleet::Keeper;
 use crate::app::{App, Error};
@@ -159,9 +159,14 @@ impl App {
 
     /// Has the worker fetch, or clone, and keeps what it says of it.
     pub(super) async fn fetch_at(&self, keeper: &Keeper, source: &RepoSource) -> Result<(), Error> {
-        use super::jobs::RepoJobOutcome::Copy;
         let outcome = self.repo_job(keeper, source, RepoTask::Fetch).await?;
-        if let Copy(copy) = outcome {
+        if let RepoJobOutcome::Copy(mut copy) = outcome {
+            if copy.bytes == 0 {
+                // What it takes is counted later, for the next inventory.
+                let before = self.store.repo_copies(Some(source.identity())).await?;
+                let before = before.into_iter().find(|before| before.worker == keeper.worker);
+                copy.bytes = before.map_or(0, |before| before.entry.bytes);
+            }
             self.store.note_on_disk(keeper.worker, DiskChange::Copy(copy)).await?;
         }
         Ok(())

@@ -89,7 +89,11 @@ impl App {
     pub async fn remove_worktree(&self, which: &WhichWorktree, force: bool) -> Result<WorktreeView, Error> {
         let worktree = self.worktree(which).await?;
         let row = &worktree.row;
-        if let (WorktreeKind::Attempt, Some((number, state))) = (row.entry.kind, &row.task) {
+        // The worker may not have looked since the task ended; then it knows best what is in there.
+        let live = |state: &str| !matches!(state, "succeeded" | "failed" | "cancelled");
+        if let (WorktreeKind::Attempt, Some((number, state))) = (row.entry.kind, &row.task)
+            && live(state)
+        {
             return Err(Error::WorktreeInUse {
                 branch: row.entry.branch.clone(),
                 task: *number,

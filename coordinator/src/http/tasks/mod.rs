@@ -43,7 +43,7 @@ struct Wanted {
     #[serde(default)]
     #[param(value_type = Vec<StateName>)]
     state: Vec<String>,
-    /// Exact, as given at the submit.
+    /// Of this repository, by its name or however it is written.
     repo: Option<String>,
     /// Of this role.
     agent_type: Option<String>,
