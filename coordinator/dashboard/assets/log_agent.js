@@ -108,7 +108,7 @@ function call({ name, input }) {
   const short = argument.length > 300 ? `${argument.slice(0, 300)}…` : argument;
   const todos = name === 'TodoWrite' && Array.isArray(given.todos);
   const summary = [
-    element('span', 'tool', string(name) || 'tool'),
+    element('span', 'tool', toolName(string(name))),
     ' ',
     element('code', 'argument', todos ? count(given.todos.length, 'item') : short.replace(/\s*\n\s*/g, ' ⏎ ')),
   ];
@@ -119,6 +119,12 @@ function call({ name, input }) {
     return foldable('call', summary, () => changes.map(diff), lines <= SMALL_EDIT);
   }
   return foldable('call', summary, () => [inputOf(given)]);
+}
+
+/** Tools of a server are named after it. @param {string} name */
+function toolName(name) {
+  const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [];
+  return tool ? `${server}: ${tool}` : name || 'tool';
 }
 
 function inputOf(given) {
@@ -143,7 +149,7 @@ function edits(name, given) {
   if (name === 'MultiEdit') {
     return list(given.edits).map((edit) => compared(string(edit?.old_string), string(edit?.new_string)));
   }
-  if (name === 'Write') return [compared('', string(given.content))];
+  if (name === 'Write' && given.content) return [compared('', string(given.content))];
   return null;
 }
 

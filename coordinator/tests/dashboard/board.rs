@@ -116,3 +116,56 @@ async fn the_board_is_read_in_pages() {
     page.shows("Newest");
     factory.coordinator.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_was_handed_on_and_said_is_shown_with_the_task_too() {
+    let factory = Factory::start().await;
+    let browser = Browser::of(&factory.coordinator);
+    browser.get("/handoffs").await.shows("Nothing was handed on yet");
+    factory.submit(prompt("Work")).await;
+    let handoff = v1::NewHandoff {
+        from_task: "1".to_owned(),
+        context: HOSTILE.to_owned(),
+        artifacts: vec!["src/<b>.rs".to_owned()],
+        ..Default::default()
+    };
+    let request = v1::CreateHandoffRequest { handoff: Some(handoff), ..Default::default() };
+    soon(factory.client.board().create_handoff(request)).await.expect("kept");
+    let draft = [("content", HOSTILE), ("type", "error"), ("to", "task:1"), ("key", "k1")];
+    browser.post("/messages", "/messages", &draft).await;
+    for path in ["/handoffs", "/handoffs?task=1", "/tasks/1"] {
+        let page = browser.get(path).await;
+        page.shows("whatever depends on it");
+        page.shows("&lt;img src=x");
+        page.lacks("<img src=x");
+    }
+    browser.get("/tasks/1").await.shows("id=\"message-1\"");
+    factory.coordinator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_workflow_is_started_by_the_form_shown_step_by_step_and_cancelled() {
+    let factory = Factory::start().await;
+    let browser = Browser::of(&factory.coordinator);
+    let list = browser.get("/workflows").await;
+    list.shows("No workflow yet");
+    list.shows("<option value=\"code_review\"");
+    let bad = [("name", "code_review"), ("description", "keep <this>"), ("agent", "nobody"), ("key", "k1")];
+    let page = browser.post("/workflows", "/workflows", &bad).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    page.shows("class=\"error\"");
+    page.shows("keep &lt;this&gt;");
+    let good = [("name", "code_review"), ("description", HOSTILE), ("agent", "scripted"), ("key", "k2")];
+    assert_eq!(browser.post("/workflows", "/workflows", &good).await.to(), "/workflows/1");
+    assert_eq!(browser.post("/workflows", "/workflows", &good).await.to(), "/workflows/1");
+    let page = browser.get("/workflows/1").await;
+    page.shows("Round 1");
+    page.shows("step-ahead");
+    page.shows("then back to");
+    page.lacks("<img src=x");
+    assert_eq!(browser.post("/workflows/1", "/workflows/1/cancel", &[]).await.to(), "/workflows/1");
+    let page = browser.get("/workflows?state=running").await;
+    page.lacks("<img src=x");
+    assert_eq!(browser.get("/workflows?state=nonsense").await.status, StatusCode::BAD_REQUEST);
+    factory.coordinator.shutdown().await;
+}

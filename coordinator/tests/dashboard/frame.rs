@@ -9,7 +9,17 @@ use crate::browser::{Browser, Page};
 use crate::setup::Factory;
 
 /// Every page there is.
-const PAGES: &[&str] = &["/", "/tasks", "/tasks?tree=1", "/tasks/new", "/graph", "/messages", "/questions"];
+const PAGES: &[&str] = &[
+    "/",
+    "/tasks",
+    "/tasks?tree=1",
+    "/tasks/new",
+    "/graph",
+    "/messages",
+    "/questions",
+    "/handoffs",
+    "/workflows",
+];
 
 fn is_strict(page: &Page) {
     let policy = page.header(CONTENT_SECURITY_POLICY);

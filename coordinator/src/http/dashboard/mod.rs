@@ -21,6 +21,7 @@ mod filters;
 mod fleet;
 mod form;
 mod graph;
+mod handoffs;
 mod login;
 mod messages;
 mod page;
@@ -29,6 +30,7 @@ mod submit;
 mod task;
 mod tasks_list;
 mod theme;
+mod workflows;
 
 use std::sync::Arc;
 
@@ -47,9 +49,11 @@ pub fn routes(app: &Arc<App>, auth: Arc<Auth>) -> Router<Arc<App>> {
         .route("/tasks", get(tasks_list::show))
         .route("/tasks/new", get(submit::show).post(submit::submit))
         .route("/graph", get(graph::show))
+        .route("/handoffs", get(handoffs::show))
         .merge(messages::routes())
         .merge(questions::routes())
         .merge(task::routes())
+        .merge(workflows::routes())
         .route("/theme", post(theme::switch))
         .merge(login::routes(auth))
         .layer(from_fn_with_state(Arc::clone(app), errors::as_pages))

@@ -32,6 +32,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("fleet.html", include_str!("../../../dashboard/templates/fleet.html")),
     ("graph.html", include_str!("../../../dashboard/templates/graph.html")),
     ("graph_svg.html", include_str!("../../../dashboard/templates/graph_svg.html")),
+    ("handoff_parts.html", include_str!("../../../dashboard/templates/handoff_parts.html")),
+    ("handoffs.html", include_str!("../../../dashboard/templates/handoffs.html")),
     ("layout.html", include_str!("../../../dashboard/templates/layout.html")),
     ("login.html", include_str!("../../../dashboard/templates/login.html")),
     ("macros.html", include_str!("../../../dashboard/templates/macros.html")),
@@ -45,6 +47,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("task_parts.html", include_str!("../../../dashboard/templates/task_parts.html")),
     ("tasks.html", include_str!("../../../dashboard/templates/tasks.html")),
     ("thread.html", include_str!("../../../dashboard/templates/thread.html")),
+    ("workflow.html", include_str!("../../../dashboard/templates/workflow.html")),
+    ("workflows.html", include_str!("../../../dashboard/templates/workflows.html")),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -17,16 +17,15 @@ pub struct Part {
     pub changed: bool,
 }
 
-/// Marks the changed words where lines were removed and as many added in their place.
+/// Marks the changed words where lines were removed and others added in their place: of each with the one that
+/// stands where it stood.
 pub fn mark(lines: &mut [Line]) {
     let mut at = 0;
     while at < lines.len() {
         let removed = run(&lines[at..], "removed");
         let added = run(&lines[at + removed..], "added");
-        if removed == added && (1..=MOST_PAIRS).contains(&removed) {
-            let (old, new) = lines[at..at + 2 * removed].split_at_mut(removed);
-            old.iter_mut().zip(new).for_each(|(old, new)| compare(old, new));
-        }
+        let (old, new) = lines[at..at + removed + added].split_at_mut(removed);
+        old.iter_mut().zip(new).take(MOST_PAIRS).for_each(|(old, new)| compare(old, new));
         at += (removed + added).max(1);
     }
 }

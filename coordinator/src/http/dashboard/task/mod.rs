@@ -18,16 +18,18 @@ use serde::Serialize;
 
 use super::graph::Graph;
 use super::page::Frame;
-use crate::app::{App, AttemptDetail, QuestionsRequest};
+use crate::app::{App, AttemptDetail, HandoffsRequest, MessagesRequest, QuestionsRequest};
 use crate::http::extract::Path;
 use crate::http::problem::Problem;
-use crate::http::view::{Question, TaskDetail};
+use crate::http::view::{Handoff, Message, Question, TaskDetail};
 use changes::Changed;
 use family::Family;
 use timeline::Timeline;
 
 /// Questions of one task that are shown: the newest.
 const QUESTIONS: u32 = 50;
+/// Messages and handoffs of one task that are shown: the newest.
+const SAID: u32 = 10;
 
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -48,6 +50,8 @@ struct Page {
     spent: Spent,
     changed: Option<Changed>,
     questions: Vec<Question>,
+    messages: Vec<Message>,
+    handoffs: Vec<Handoff>,
     family: Family,
     graph: Option<Graph>,
     retry_of: Option<u64>,
@@ -104,6 +108,8 @@ async fn show(
         spent: Spent::of(&detail.attempts),
         changed: changes::summary(&app, id, &detail.attempts).await?,
         questions: questions.into_iter().map(Question::from).collect(),
+        messages: messages(&app, id).await?,
+        handoffs: handoffs(&app, id).await?,
         graph: related.graph(number),
         family: related,
         retry_of: number_of(&app, detail.task.retry_of).await?,
@@ -113,6 +119,29 @@ async fn show(
         task: detail.into(),
     };
     frame.page("task.html", &title, page)
+}
+
+async fn messages(app: &App, task: TaskId) -> Result<Vec<Message>, Problem> {
+    let request = MessagesRequest {
+        task: task.to_string(),
+        types: Vec::new(),
+        to: String::new(),
+        from: String::new(),
+        search: String::new(),
+        page_size: SAID,
+        page_token: String::new(),
+    };
+    Ok(app.messages(request).await?.messages.into_iter().map(Message::from).collect())
+}
+
+async fn handoffs(app: &App, task: TaskId) -> Result<Vec<Handoff>, Problem> {
+    let request = HandoffsRequest {
+        task: task.to_string(),
+        workflow: String::new(),
+        page_size: SAID,
+        page_token: String::new(),
+    };
+    Ok(app.handoffs(request).await?.handoffs.into_iter().map(Handoff::from).collect())
 }
 
 async fn number_of(app: &App, task: Option<TaskId>) -> Result<Option<u64>, Problem> {
