@@ -126,7 +126,7 @@ impl Feed {
         let connection = self.connection.clone();
         match wish {
             Wish::OpenLog { number, task } => {
-                self.page = Some((Subject::Log(number), pages::log(connection, task)));
+                self.page = Some((Subject::Log(number), pages::log(connection, number, task)));
             }
             Wish::OpenMessages => self.page = Some((Subject::Messages, pages::messages(connection))),
             Wish::OpenDetails { number, task } => {

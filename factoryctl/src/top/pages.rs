@@ -27,10 +27,10 @@ pub enum PageNews {
 }
 
 /// A task's log from its last lines on, over all further attempts.
-pub fn log(connection: Connection, task: String) -> BoxStream<'static, PageNews> {
+pub fn log(connection: Connection, number: u64, task: String) -> BoxStream<'static, PageNews> {
     let first = tail(connection.clone(), task.clone());
     let all = stream::once(first).flat_map(move |tail| match tail {
-        Ok(tail) => log_from(&connection, &task, tail),
+        Ok(tail) => log_from(&connection, number, &task, tail),
         Err(status) => stream::iter([refused(status)]).boxed(),
     });
     all.boxed()
@@ -42,13 +42,18 @@ async fn tail(connection: Connection, task: String) -> Result<v1::ReadLogRespons
     Ok(client.logs().read(client.request(request)).await?.into_inner())
 }
 
-fn log_from(connection: &Connection, task: &str, tail: v1::ReadLogResponse) -> BoxStream<'static, PageNews> {
+fn log_from(
+    connection: &Connection,
+    number: u64,
+    task: &str,
+    tail: v1::ReadLogResponse,
+) -> BoxStream<'static, PageNews> {
     let from = v1::LogPosition { attempt_number: tail.attempt_number, offset: tail.next_offset };
     let request = v1::FollowLogRequest { task: task.to_owned(), from: Some(from), attempt_number: None };
     let mut reader = LogReader::default();
     let mut begun = Vec::new();
     if tail.records.first().is_some_and(|first| first.offset > 0) {
-        begun.push(format!("{DIM}· what was before: factoryctl logs {task}{DIM:#}"));
+        begun.push(format!("{DIM}· what was before: factoryctl logs {number}{DIM:#}"));
     }
     begun.extend(reader.lines(tail.attempt_number, tail.records));
     let rest = follow::log(connection.config.clone(), request).map(move |update| match update {
