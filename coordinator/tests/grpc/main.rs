@@ -12,6 +12,7 @@ mod drain;
 mod embeddings;
 mod leases;
 mod library;
+mod load;
 mod locks;
 mod logs;
 mod memory;
