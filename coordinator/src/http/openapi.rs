@@ -38,6 +38,12 @@ first time.";
         (name = "fleet", description = "Who does it"),
         (name = "questions", description = "What agents ask"),
         (name = "repos", description = "Where they work"),
+        (name = "messages", description = "The board that agents and people share"),
+        (name = "handoffs", description = "What tasks give one another"),
+        (name = "workflows", description = "Steps by agents, one after the other"),
+        (name = "memory", description = "What tasks have learned, for others"),
+        (name = "library", description = "Roles and templates"),
+        (name = "events", description = "What happens to tasks, live"),
     )
 )]
 struct Factory;

@@ -2,8 +2,10 @@
 
 mod board;
 mod caller;
+mod curl;
 mod document;
 mod fleet;
+mod latency;
 mod memory;
 mod questions;
 mod refusals;
