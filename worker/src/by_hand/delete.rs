@@ -14,9 +14,9 @@ use crate::worktree::{Standing, Worktree};
 /// Why a worktree is not removed. Each message is whole.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
-    #[error("{} holds {}; commit and push them, or remove it with --force", path.display(), unsaved(standing))]
+    #[error("{} holds {}; commit and push them first", path.display(), unsaved(standing))]
     Unsaved { path: PathBuf, standing: Standing },
-    #[error("whether {} holds work that is nowhere else cannot be told ({cause}); remove it with --force", path.display())]
+    #[error("whether {} holds work that is nowhere else cannot be told ({cause}); look into it first", path.display())]
     Unreadable { path: PathBuf, cause: GitError },
     #[error("{} could not be removed: {cause}", path.display())]
     Failed { path: PathBuf, cause: GitError },
@@ -103,6 +103,6 @@ mod tests {
         let standing = Standing { uncommitted: 2, unsaved_commits: 1, ..Standing::default() };
         let said = DeleteError::Unsaved { path: "/w/x".into(), standing }.to_string();
         assert!(said.contains("/w/x holds 2 changed") && said.contains(" and 1 commit(s)"), "{said}");
-        assert!(said.ends_with("--force"), "{said}");
+        assert!(said.ends_with("push them first"), "{said}");
     }
 }

@@ -127,7 +127,7 @@ async fn remove_kept(
     let standing = match kept.why {
         Why::Resumable if !force => {
             return Err(Refusal::refused(format!(
-                "{} is kept for the next attempt of task {}, and goes by itself; remove it with --force",
+                "{} is kept for the next attempt of task {}, and goes by itself",
                 worktree.path.display(),
                 kept.assignment.task
             )));

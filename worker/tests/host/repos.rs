@@ -158,7 +158,7 @@ async fn a_worktree_made_by_hand_goes_only_where_nothing_is_lost() {
     let again = coordinator.worktree(repo, make("feat/auth")).await;
     assert_eq!((again.path.as_str(), again.uncommitted), (made.path.as_str(), 1));
     let (kind, why) = coordinator.refusal(repo, delete("feat/auth", false)).await;
-    assert!(kind == Kind::Refused && why.contains("1 changed") && why.contains("--force"), "{why}");
+    assert!(kind == Kind::Refused && why.contains("1 changed") && why.contains("push them first"), "{why}");
     let head = commit(&path, "draft");
     let (kind, why) = coordinator.refusal(repo, delete("feat/auth", false)).await;
     assert!(kind == Kind::Refused && why.contains("1 commit(s)"), "{why}");
