@@ -131,6 +131,7 @@ impl Entry {
             output_schema: self.output_schema.map(|schema| schema.0).unwrap_or_default(),
             on_conflict: self.on_conflict.map(v1::ConflictPolicy::from).unwrap_or_default().into(),
             keep_session: self.keep_session.unwrap_or_default(),
+            session: String::new(),
         }
     }
 }
