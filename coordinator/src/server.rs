@@ -71,7 +71,9 @@ impl Connection for TcpStream {
 
 /// The gRPC services, REST, pages and `/health`, for those who may call.
 pub fn router(grpc: Routes, rest: Router, auth: Arc<Auth>) -> Router {
+    // What is nobody's is REST's to answer, in the way it was asked for.
     grpc.into_axum_router()
+        .reset_fallback()
         .merge(rest)
         .route("/health", get(health))
         .layer(axum::middleware::from_fn_with_state(auth, auth::guard))

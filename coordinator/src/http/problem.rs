@@ -42,8 +42,16 @@ impl Problem {
         Self { code, title, status: code.as_u16(), detail, errors: Vec::new() }
     }
 
+    pub fn code(&self) -> StatusCode {
+        self.code
+    }
+
     pub fn title(&self) -> &'static str {
         self.title
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Whether the same may well be answered by the next coordinator, or by this one later.
@@ -81,6 +89,12 @@ impl Problem {
             StatusCode::NOT_FOUND,
             format!("there is nothing at {path}; /api/openapi.json lists all routes"),
         )
+    }
+
+    /// There is no page at this address.
+    pub fn no_such_page(uri: &Uri) -> Self {
+        let path = uri.path().escape_debug().to_string();
+        Self::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
     }
 
     /// There is, but not for this method.

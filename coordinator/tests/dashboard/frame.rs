@@ -6,7 +6,7 @@ use reqwest::header::{
 };
 
 use crate::browser::{Browser, Page};
-use crate::setup::Factory;
+use crate::setup::{Factory, soon};
 
 /// Every page there is.
 const PAGES: &[&str] = &[
@@ -80,5 +80,28 @@ async fn light_or_dark_is_chosen_and_kept() {
     browser.send(browser.request("/").header(COOKIE, &cookie)).await.shows("data-theme=\"dark\"");
     let hostile = browser.request("/").header(COOKIE, "factory_theme=\"><script>");
     browser.send(hostile).await.lacks("data-theme");
+    factory.coordinator.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_as_it_was_asked_for() {
+    let factory = Factory::start().await;
+    let browser = Browser::of(&factory.coordinator);
+    let page = browser.get("/<b>nonsense").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    is_strict(&page);
+    page.shows("Go back</a>");
+    page.lacks("<b>");
+    let wrong = browser.post("/", "/tasks", &[]).await;
+    assert_eq!((wrong.status, wrong.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET,HEAD"));
+    wrong.shows("Go back</a>");
+    // Programs get a problem, and those of gRPC a status.
+    let program = reqwest::Client::new().get(format!("{}/nonsense", factory.coordinator.url()));
+    let program = soon(program.send()).await.expect("an answer");
+    assert_eq!(program.status(), StatusCode::NOT_FOUND);
+    assert_eq!(program.headers()[CONTENT_TYPE], "application/problem+json");
+    let grpc = browser.request("/factory.v1.TaskService/Nonsense").header(CONTENT_TYPE, "application/grpc");
+    let grpc = soon(grpc.send()).await.expect("an answer");
+    assert_eq!((grpc.status(), grpc.headers()["grpc-status"].as_bytes()), (StatusCode::OK, &b"12"[..]));
     factory.coordinator.shutdown().await;
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Uri};
 use serde::Serialize;
+use tonic::Status;
 
 use super::back::Back;
 use super::page::Frame;
@@ -31,9 +32,23 @@ pub async fn as_pages(State(app): State<Arc<App>>, request: Request, next: Next)
     let mut response = next.run(Request::from_parts(parts, body)).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     let shown = Shown { problem: &problem, back: back.place_or("/") };
-    frame
-        .page_as(response.status(), "problem.html", problem.title(), shown)
-        .unwrap_or_else(Problem::into_response)
+    let page = frame.page_as(response.status(), "problem.html", problem.title(), shown);
+    let mut page = page.unwrap_or_else(Problem::into_response);
+    // What else was said stays said: which methods there are, how to sign in.
+    for (name, value) in response.headers() {
+        if !page.headers().contains_key(name) && name != CONTENT_LENGTH {
+            page.headers_mut().append(name, value.clone());
+        }
+    }
+    page
+}
+
+/// For whatever is at no address of REST, gRPC or the dashboard.
+pub async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
+    if headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return Status::unimplemented("there is no such service or method").into_http();
+    }
+    Problem::no_such_page(&uri).into_response()
 }
 
 /// Browsers name HTML among what they accept; programs seldom do.

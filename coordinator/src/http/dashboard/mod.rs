@@ -40,6 +40,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::auth::Auth;
+use crate::http::problem::Problem;
 
 pub fn routes(app: &Arc<App>, auth: Arc<Auth>) -> Router<Arc<App>> {
     Router::new()
@@ -56,6 +57,8 @@ pub fn routes(app: &Arc<App>, auth: Arc<Auth>) -> Router<Arc<App>> {
         .merge(workflows::routes())
         .route("/theme", post(theme::switch))
         .merge(login::routes(auth))
+        .fallback(errors::nothing_here)
+        .method_not_allowed_fallback(Problem::no_such_method)
         .layer(from_fn_with_state(Arc::clone(app), errors::as_pages))
         .merge(assets::routes())
 }
