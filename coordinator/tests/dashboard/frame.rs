@@ -19,6 +19,7 @@ const PAGES: &[&str] = &[
     "/questions",
     "/handoffs",
     "/workflows",
+    "/repos",
 ];
 
 fn is_strict(page: &Page) {

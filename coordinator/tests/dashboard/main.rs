@@ -5,6 +5,7 @@ mod browser;
 mod fleet;
 mod frame;
 mod lists;
+mod repos;
 #[path = "../grpc/setup.rs"]
 #[expect(dead_code, reason = "it is the gRPC suite's, and this one does not use all of it")]
 mod setup;

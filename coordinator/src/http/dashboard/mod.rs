@@ -26,6 +26,7 @@ mod login;
 mod messages;
 mod page;
 mod questions;
+mod repos;
 mod submit;
 mod task;
 mod tasks_list;
@@ -56,6 +57,7 @@ pub fn routes(app: &Arc<App>, auth: Arc<Auth>) -> Router<Arc<App>> {
         .merge(task::routes())
         .merge(workflows::routes())
         .route("/theme", post(theme::switch))
+        .merge(repos::routes())
         .merge(login::routes(auth))
         .fallback(errors::nothing_here)
         .method_not_allowed_fallback(Problem::no_such_method)

@@ -41,6 +41,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("messages.html", include_str!("../../../dashboard/templates/messages.html")),
     ("problem.html", include_str!("../../../dashboard/templates/problem.html")),
     ("questions.html", include_str!("../../../dashboard/templates/questions.html")),
+    ("repos.html", include_str!("../../../dashboard/templates/repos.html")),
     ("submit.html", include_str!("../../../dashboard/templates/submit.html")),
     ("task.html", include_str!("../../../dashboard/templates/task.html")),
     ("task_diff.html", include_str!("../../../dashboard/templates/task_diff.html")),
@@ -49,6 +50,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("thread.html", include_str!("../../../dashboard/templates/thread.html")),
     ("workflow.html", include_str!("../../../dashboard/templates/workflow.html")),
     ("workflows.html", include_str!("../../../dashboard/templates/workflows.html")),
+    ("worktree_remove.html", include_str!("../../../dashboard/templates/worktree_remove.html")),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
