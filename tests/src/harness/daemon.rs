@@ -44,23 +44,37 @@ pub struct NotReady {
 }
 
 impl Daemon {
-    /// Starts it and waits for its ready line.
+    /// Starts it and waits for its ready line: the first there is.
     ///
     /// # Panics
     /// When it cannot be started, or says nothing for too long.
     pub async fn start(host: &Host, program: Program) -> Result<Self, NotReady> {
+        Self::start_until(host, program, |_| true).await
+    }
+
+    /// The same, for a program that says more before it is ready.
+    ///
+    /// # Panics
+    /// When it cannot be started, or says nothing for too long.
+    pub async fn start_until(
+        host: &Host,
+        program: Program,
+        is_ready: impl Fn(&str) -> bool,
+    ) -> Result<Self, NotReady> {
         let begins = fs::metadata(&program.log).map_or(0, |log| log.len());
         let mut daemon = Self::spawn(host, program);
-        let mut ready = String::new();
-        let read = soon("a ready line", daemon.stdout.read_line(&mut ready)).await.expect("readable");
-        if read == 0 {
-            let status = daemon.ended().await;
-            let log = fs::read(&daemon.log).unwrap_or_default();
-            let begins = usize::try_from(begins).expect("a log that fits in memory");
-            let stderr = String::from_utf8_lossy(log.get(begins..).unwrap_or_default()).into_owned();
-            return Err(NotReady { status, stderr });
+        while daemon.ready.is_empty() || !is_ready(&daemon.ready) {
+            let mut line = String::new();
+            let read = soon("a ready line", daemon.stdout.read_line(&mut line)).await.expect("readable");
+            if read == 0 {
+                let status = daemon.ended().await;
+                let log = fs::read(&daemon.log).unwrap_or_default();
+                let begins = usize::try_from(begins).expect("a log that fits in memory");
+                let stderr = String::from_utf8_lossy(log.get(begins..).unwrap_or_default()).into_owned();
+                return Err(NotReady { status, stderr });
+            }
+            line.trim_end().clone_into(&mut daemon.ready);
         }
-        ready.trim_end().clone_into(&mut daemon.ready);
         Ok(daemon)
     }
 

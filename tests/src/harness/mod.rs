@@ -4,6 +4,7 @@
 //! test of its own. `cargo test -p factory-tests` alone does not: build the workspace first.
 
 pub mod binaries;
+pub mod browser;
 pub mod claude;
 pub mod coordinator;
 pub mod ctl;
