@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use factory_coordinator::logs::LogStore;
 use factory_domain::{
-    AttemptId, Event, Outcome, RetryPolicy, Standing, Tally, TaskId, TaskState, transition,
+    AttemptId, Event, Outcome, RetryPolicy, Standing, Tally, TaskId, TaskState, Waits, transition,
 };
 use factory_proto::v1::LogStream;
 use tokio::runtime::Handle;
@@ -135,7 +135,13 @@ impl Rest {
             max_infrastructure_failures: RULES.max_infrastructure_failures,
             backoff: RULES.backoff,
         };
-        Standing { state: TaskState::Queued, tally: Tally::default(), policy, open_questions: 0 }
+        Standing {
+            state: TaskState::Queued,
+            tally: Tally::default(),
+            policy,
+            open_questions: 0,
+            waits: Waits::default(),
+        }
     }
 
     /// What an agent printed is in its log, once and in order: all of it where its report was

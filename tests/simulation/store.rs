@@ -26,8 +26,9 @@ use factory_coordinator::store::{
     CancelError, CancelledFamily, CheckpointError, Claim, Claimed, Embedding, FamilyStore, FeedEvent,
     HeldEntry, Holding, InboxStore, KeptArtifact, ListFilter, LogStanding, MemoryEntry, MemoryFilter,
     MemoryStore, NewAnswer, NewMemory, NewQuestion, NewTask, Pruned, QuestionEntry, QuestionFilter,
-    QuestionStore, Relative, Renewal, Reported, ReportedAttempt, ResolveError, Rules, SavedMemory, Store,
-    StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry, UpstreamStore, WorkerEntry, WorkerRow,
+    QuestionStore, Relative, Renewal, Reported, ReportedAttempt, ResolveError, Rules, SavedMemory, Stats,
+    StatsStore, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry, UpstreamStore,
+    WorkerEntry, WorkerRow,
 };
 use factory_coordinator::store::{FileLock, LockStore, Locking, QueuedTask, Wait, WantedFiles};
 use factory_domain::family::Bounds;
@@ -154,6 +155,11 @@ ask_outside! {
     cancel(task: TaskId, with_children: bool, now: Timestamp) -> Result<CancelledFamily, CancelError>;
     note_progress(task: TaskId, attempt: AttemptId, progress: Progress) -> Result<bool, StoreError>;
     related(tasks: Vec<TaskId>, most: u32) -> Result<Vec<Relative>, StoreError>;
+}
+
+ask_outside! {
+    StatsStore:
+    stats(repo: Option<String>) -> Result<Stats, StoreError>;
 }
 
 ask_outside! {

@@ -42,7 +42,7 @@ pub fn preferred(before: &Standing, event: &Event) -> Option<WorkerId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttemptId, Backoff, Contact, Failure, FailureReason, Lease, RetryPolicy, Tally};
+    use crate::{AttemptId, Backoff, Contact, Failure, FailureReason, Lease, RetryPolicy, Tally, Waits};
     use uuid::Uuid;
 
     #[test]
@@ -61,6 +61,7 @@ mod tests {
             tally: Tally { infrastructure_failures, ..Tally::default() },
             policy,
             open_questions: 0,
+            waits: Waits::default(),
         };
         let running = |failures| standing(TaskState::Running { lease }, failures);
         for (outcome, before, wanted) in [

@@ -70,4 +70,4 @@ pub use slug::Slug;
 pub use spec::{ConflictPolicy, Deliver, Leftovers, PermissionMode, TaskSpec};
 pub use task::{CancelReason, Event, Failure, FailureReason, Outcome, ParkReason, ReturnReason, TaskState};
 pub use time::Timestamp;
-pub use transition::{Decision, Effect, Rejected, Standing, transition};
+pub use transition::{Decision, Effect, Rejected, Standing, Waits, transition};

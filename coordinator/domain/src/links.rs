@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TaskId;
 
-/// Given at the submit, and never changed.
+/// Given at the submit; of it only the hold is changed later, once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Links {
     /// Those that must have ended before this one starts; it starts from their branches.
@@ -14,6 +14,9 @@ pub struct Links {
     pub parent: Option<TaskId>,
     /// The first attempt goes on from the last of this task: its branch, and its conversation where that was kept.
     pub goes_on_from: Option<TaskId>,
+    /// It does not start until someone lets it go, whatever it waits for beside.
+    #[serde(default)]
+    pub hold: bool,
 }
 
 /// What becomes of a task when one that it waits for does not succeed.

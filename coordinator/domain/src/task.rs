@@ -11,7 +11,7 @@ use crate::{AttemptId, DependencyPolicy, Lease, QuestionId, TaskId, Timestamp, W
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum TaskState {
-    /// Waits for tasks that must have ended before it.
+    /// Waits for tasks that must have ended before it, or for someone to let it go.
     Blocked,
     /// Waits for a worker.
     Queued,
@@ -321,6 +321,8 @@ pub enum Event {
     Woken,
     /// All that it waited for has ended, and lets it run.
     Unblocked,
+    /// Someone let it go: it was held until then.
+    Released,
     /// A task that it waited for did not succeed, and its policy does not let it run without.
     DependencyFailed {
         task: TaskId,
@@ -352,6 +354,7 @@ impl Event {
             Self::CancelRequested => "cancel_requested",
             Self::Woken => "woken",
             Self::Unblocked => "unblocked",
+            Self::Released => "released",
             Self::DependencyFailed { .. } => "dependency_failed",
             Self::Asked { .. } => "asked",
             Self::Answered { .. } => "answered",
@@ -372,6 +375,7 @@ impl Event {
             Self::CancelRequested
             | Self::Woken
             | Self::Unblocked
+            | Self::Released
             | Self::DependencyFailed { .. }
             | Self::Answered { .. } => None,
         }

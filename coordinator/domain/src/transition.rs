@@ -22,6 +22,16 @@ pub struct Standing {
     pub policy: RetryPolicy,
     /// Questions of its agent's that nobody has answered, once the event has happened.
     pub open_questions: u32,
+    pub waits: Waits,
+}
+
+/// What keeps a blocked task from the queue, before the event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Nobody has let it go.
+    pub held: bool,
+    /// Tasks that it waits for, and that have not ended.
+    pub dependencies: u32,
 }
 
 /// What follows from an event.
@@ -80,7 +90,13 @@ pub fn transition(standing: &Standing, event: &Event, now: Timestamp) -> Result<
         (Event::Woken, Parked { until, .. }) if *until <= now => {
             Ok(standing.moved(Queued).with(Effect::Schedule))
         }
-        (Event::Unblocked, Blocked) => Ok(standing.moved(Queued).with(Effect::Schedule)),
+        (Event::Unblocked, Blocked) if !standing.waits.held => {
+            Ok(standing.moved(Queued).with(Effect::Schedule))
+        }
+        (Event::Released, Blocked) if standing.waits.held => Ok(match standing.waits.dependencies {
+            0 => standing.moved(Queued).with(Effect::Schedule),
+            _ => standing.moved(Blocked),
+        }),
         (Event::DependencyFailed { task, policy }, Blocked) => match policy {
             DependencyPolicy::Cancel => {
                 Ok(standing.cancelled(CancelReason::DependencyFailed { task: *task }))

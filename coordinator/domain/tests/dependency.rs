@@ -3,7 +3,7 @@
 use factory_domain::dependency::{circle, verdict};
 use factory_domain::{
     AttemptId, Backoff, Contact, Dependency, DependencyPolicy, Event, Failure, FailureReason, Lease, Outcome,
-    RetryPolicy, Settled, Standing, Tally, TaskId, TaskState, Timestamp, WorkerId, transition,
+    RetryPolicy, Settled, Standing, Tally, TaskId, TaskState, Timestamp, Waits, WorkerId, transition,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -45,7 +45,8 @@ impl World {
         let backoff = Backoff::default();
         let policy = RetryPolicy { max_attempts: 1, max_infrastructure_failures: 1, backoff };
         let state = self.states[task].clone();
-        let standing = Standing { state, tally: Tally::default(), policy, open_questions: 0 };
+        let standing =
+            Standing { state, tally: Tally::default(), policy, open_questions: 0, waits: Waits::default() };
         self.states[task] = transition(&standing, event, NOW).expect("the event fits").state;
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use factory_domain::{
     AttemptId, AttemptState, Backoff, CancelReason, Contact, DependencyPolicy, Effect, Event, Failure,
     FailureReason, LONGEST_USAGE_LIMIT, MAX_USAGE_LIMITS, Outcome, ParkReason, QuestionId, RetryPolicy,
-    ReturnReason, Standing, Tally, TaskId, TaskState, Timestamp, WorkerId, transition,
+    ReturnReason, Standing, Tally, TaskId, TaskState, Timestamp, Waits, WorkerId, transition,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -69,6 +69,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::CancelRequested),
         2 => Just(Event::Woken),
         1 => Just(Event::Unblocked),
+        1 => Just(Event::Released),
         1 => policy().prop_map(|policy| Event::DependencyFailed { task: other(), policy }),
         1 => id().prop_map(|attempt| Event::Asked { attempt, question: question() }),
         2 => Just(Event::Answered { question: question() }),
@@ -81,11 +82,12 @@ fn fresh(max_attempts: u32) -> Standing {
         tally: Tally::default(),
         policy: RetryPolicy { max_attempts, max_infrastructure_failures: 5, backoff: Backoff::default() },
         open_questions: 0,
+        waits: Waits::default(),
     }
 }
 
 /// Whether the table lets this event happen here at all, written apart from the code under test.
-fn possible(state: &TaskState, event: &Event, now: Timestamp) -> bool {
+fn possible(state: &TaskState, waits: Waits, event: &Event, now: Timestamp) -> bool {
     let contact = state.lease().map(|lease| lease.contact);
     let about_live = event.attempt().is_some() && event.attempt() == state.lease().map(|lease| lease.attempt);
     let held = matches!(contact, Some(Contact::Held | Contact::Unreachable { .. }));
@@ -102,7 +104,8 @@ fn possible(state: &TaskState, event: &Event, now: Timestamp) -> bool {
         }
         Event::Ended { .. } => about_live && held,
         Event::CancelRequested => !state.is_terminal() && !matches!(state, TaskState::Cancelling { .. }),
-        Event::Unblocked => *state == TaskState::Blocked,
+        Event::Unblocked => *state == TaskState::Blocked && !waits.held,
+        Event::Released => *state == TaskState::Blocked && waits.held,
         Event::DependencyFailed { policy, .. } => {
             *state == TaskState::Blocked && *policy != DependencyPolicy::Run
         }
@@ -119,11 +122,14 @@ proptest! {
     fn the_rules_hold_over_any_history(
         max_attempts in 1u32..4,
         blocked in any::<bool>(),
+        held in any::<bool>(),
+        dependencies in 0u32..2,
         history in prop::collection::vec((event(), 0u64..400_000, 0u32..2), 1..80),
     ) {
         let mut standing = fresh(max_attempts);
         if blocked {
             standing.state = TaskState::Blocked;
+            standing.waits = Waits { held, dependencies };
         }
         let mut now = Timestamp::from_millis(0);
         let mut attempts: HashMap<AttemptId, AttemptState> = HashMap::new();
@@ -137,7 +143,7 @@ proptest! {
             }
             let before = standing.clone();
             let decided = transition(&standing, &event, now);
-            prop_assert_eq!(decided.is_ok(), possible(&before.state, &event, now), "{:?} in {:?}", event, before.state);
+            prop_assert_eq!(decided.is_ok(), possible(&before.state, before.waits, &event, now), "{:?} in {:?}", event, before.state);
             let Ok(decision) = decided else { continue };
             prop_assert!(!before.state.is_terminal(), "a terminal state moved");
             if let Some((id, state)) = decision.attempt
@@ -148,6 +154,12 @@ proptest! {
                 results_accepted += 1;
             }
             standing = Standing { state: decision.state, tally: decision.tally, ..before.clone() };
+            if before.state == TaskState::Blocked && standing.state == TaskState::Queued {
+                prop_assert!(decision.effects.contains(&Effect::Schedule), "nobody is told to look");
+                prop_assert!(!before.waits.held || event == Event::Released, "{event:?} let a held task go");
+                prop_assert!(event != Event::Released || before.waits.dependencies == 0, "it still waits");
+            }
+            standing.waits.held &= event != Event::Released;
 
             // Invariant 2: one live attempt at most, and it is the one the state names.
             let live: Vec<_> = attempts.iter().filter(|(_, state)| state.is_live()).map(|(id, _)| *id).collect();

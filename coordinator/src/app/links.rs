@@ -65,6 +65,7 @@ impl App {
                 on_failed_dependency: task.on_failed_dependency,
                 parent: parent.map(|named| call.id(named)),
                 goes_on_from: goes_on_from.map(|named| call.id(named)),
+                hold: task.hold,
             });
         }
         call.refuse_circle(&waits, |task, way| {

@@ -47,6 +47,7 @@ impl App {
             on_failed_dependency: task.on_failed_dependency,
             parent: task.parent.map(|(parent, _)| parent),
             goes_on_from: task.goes_on_from,
+            hold: false,
         })
     }
 

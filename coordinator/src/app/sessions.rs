@@ -78,6 +78,7 @@ impl App {
             on_failed_dependency: DependencyPolicy::default(),
             parent: parent.map(|parent| parent.to_string()).unwrap_or_default(),
             goes_on_from: String::new(),
+            hold: false,
         };
         Ok(self.submit(vec![wanted], traceparent).await?.remove(0))
     }

@@ -6,6 +6,15 @@ use crate::store::{Needed, TaskEntry};
 
 /// For what a blocked task waits: `task 3 (running) and 2 others`.
 pub(super) fn blocked_by(task: &TaskEntry) -> Option<String> {
+    let release = || format!("someone to let it go: factoryctl release {}", task.number);
+    match (needed_by(task), task.held) {
+        (Some(needed), true) => Some(format!("{needed}, and {}", release())),
+        (None, true) => Some(release()),
+        (needed, false) => needed,
+    }
+}
+
+fn needed_by(task: &TaskEntry) -> Option<String> {
     let mut open = task.after.iter().filter(|needed| needed.settled.is_none());
     let Needed { number, state, .. } = open.next()?;
     let first = format!("task {number} ({state})");

@@ -26,6 +26,8 @@ pub struct Wanted {
     pub parent: String,
     /// Empty: none.
     pub goes_on_from: String,
+    /// It does not start until someone lets it go.
+    pub hold: bool,
 }
 
 impl App {

@@ -64,12 +64,17 @@ impl TaskService for Tasks {
         Ok(Response::new(v1::RetryResponse { task: Some(view::submitted(task)) }))
     }
 
-    async fn release(&self, _: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
-        Err(Status::unimplemented("release"))
+    async fn release(
+        &self,
+        request: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        let (task, waiting_for) = self.0.release(&request.into_inner().task).await?;
+        Ok(Response::new(v1::ReleaseResponse { task: Some(view::task(task, waiting_for)) }))
     }
 
-    async fn stats(&self, _: Request<v1::StatsRequest>) -> Result<Response<v1::StatsResponse>, Status> {
-        Err(Status::unimplemented("stats"))
+    async fn stats(&self, request: Request<v1::StatsRequest>) -> Result<Response<v1::StatsResponse>, Status> {
+        let repo = Some(request.into_inner().repo).filter(|repo| !repo.is_empty());
+        Ok(Response::new(view::stats(self.0.stats(repo).await?)))
     }
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -120,6 +125,7 @@ pub(super) fn read_wanted(tasks: Vec<v1::NewTask>) -> Result<Vec<Wanted>, Error>
                 on_failed_dependency,
                 parent: task.parent,
                 goes_on_from: task.goes_on_from,
+                hold: task.hold,
             }),
             Err(found) => violations.extend(
                 found.into_iter().map(|v| FieldViolation::new(format!("tasks[{index}].{}", v.field), v.why)),

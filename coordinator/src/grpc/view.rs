@@ -4,8 +4,8 @@ use factory_domain::{TaskState, Timestamp};
 use factory_proto::{convert, v1};
 
 use crate::app::{
-    AttemptDetail, DrainState, HostLoad, Locked, TaskDetail, WorkerDetail, WorkerView, cancelled_because,
-    why_removed,
+    AttemptDetail, DrainState, HostLoad, Locked, Stats, TaskDetail, WorkerDetail, WorkerView,
+    cancelled_because, why_removed,
 };
 use crate::store::{
     ArtifactEntry, ArtifactKind, FeedEvent, FileInTheWay, HeldEntry, Pruned, PrunedItem, Submitted, TaskEntry,
@@ -70,8 +70,30 @@ pub fn task(entry: TaskEntry, waiting_for: Option<String>) -> v1::Task {
         progress,
         progress_percent,
         children: entry.children,
+        held: entry.held,
         spec: Some(entry.spec.into()),
         ..v1::Task::default()
+    }
+}
+
+pub fn stats(stats: Stats) -> v1::StatsResponse {
+    let Stats { tasks: sums, workers, slots, busy, cursor } = stats;
+    let state = |name: &str| v1::TaskState::from_name(name).unwrap_or_default().into();
+    v1::StatsResponse {
+        states: sums
+            .states
+            .iter()
+            .map(|(name, tasks)| v1::StateCount { state: state(name), tasks: *tasks })
+            .collect(),
+        cost_micro_usd: sums.cost_micro_usd,
+        input_tokens: sums.input_tokens,
+        output_tokens: sums.output_tokens,
+        attempts: sums.attempts,
+        workers,
+        slots,
+        busy,
+        open_questions: sums.open_questions,
+        cursor,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Workers, and the agents that run on them.
+//! Workers, the agents that run on them, and what it all comes to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +12,41 @@ use utoipa_axum::routes;
 
 use super::extract::{Path, Query, page_size};
 use super::problem::{BadRequest, DiskFull, NotFound, Problem};
-use super::view::{RunningAgent, Worker, WorkerDetail};
+use super::view::{RunningAgent, Stats, Worker, WorkerDetail};
 use crate::app::{App, Error};
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .routes(routes!(stats))
         .routes(routes!(agents))
         .routes(routes!(workers))
         .routes(routes!(worker))
         .routes(routes!(drain))
         .routes(routes!(resume))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Counted {
+    /// Tasks of this repository alone: exact, as given at the submit.
+    repo: Option<String>,
+}
+
+/// How many tasks there are in each state, what they have used, and how busy the fleet is.
+#[utoipa::path(
+    get,
+    path = "/api/stats",
+    tag = "fleet",
+    params(Counted),
+    responses((status = OK, body = Stats), BadRequest)
+)]
+async fn stats(
+    State(app): State<Arc<App>>,
+    Query(Counted { repo }): Query<Counted>,
+) -> Result<Json<Stats>, Problem> {
+    let repo = repo.filter(|repo| !repo.is_empty());
+    Ok(Json(app.stats(repo).await?.into()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

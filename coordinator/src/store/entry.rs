@@ -82,6 +82,8 @@ pub struct TaskEntry {
     /// Those it waits for, or has waited for, in the order given at the submit.
     pub after: Vec<Needed>,
     pub on_failed_dependency: DependencyPolicy,
+    /// It is blocked until someone lets it go.
+    pub held: bool,
     /// With its short number.
     pub parent: Option<(TaskId, u64)>,
     pub goes_on_from: Option<TaskId>,

@@ -19,6 +19,7 @@ mod question;
 pub mod repo;
 mod request;
 pub mod sqlite;
+mod stats;
 mod upstream;
 pub mod workflow;
 
@@ -54,6 +55,7 @@ pub use request::{
     Applied, Claim, Claimed, Held, Holding, NewTask, Renewal, Reported, ReportedAttempt, Submitted,
     TakenCheckpoint,
 };
+pub use stats::{Stats, StatsStore};
 pub use upstream::UpstreamStore;
 pub use workflow::{StepEntry, StepWas, WorkflowEntry, WorkflowStore};
 
@@ -91,6 +93,7 @@ pub trait Store:
     + QuestionStore
     + RepoStore
     + DispatchStore
+    + StatsStore
     + UpstreamStore
     + WorkflowStore
     + FamilyStore

@@ -10,10 +10,12 @@ mod memory;
 mod questions;
 mod refusals;
 mod repos;
+mod seeds;
 #[expect(dead_code, reason = "it serves the tests of gRPC as well, and these use a part of it")]
 #[path = "../grpc/setup.rs"]
 mod setup;
 mod slow_readers;
 mod sse;
+mod submit;
 mod tasks;
 mod workflows;

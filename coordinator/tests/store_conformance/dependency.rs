@@ -202,3 +202,71 @@ pub async fn what_tasks_start_from_is_read_in_the_order_asked_for(store: &dyn St
     assert_eq!((first.task, first.waited, first.goes_on_from), (one, true, None));
     assert_eq!((second.task, second.waited, second.goes_on_from), (two[0].id, true, Some(b)));
 }
+
+fn held(needs: &[TaskId], policy: DependencyPolicy) -> NewTask {
+    let task = after("held", needs, policy);
+    NewTask { links: Links { hold: true, ..task.links }, ..task }
+}
+
+async fn submit_held(store: &dyn Store, needs: &[TaskId], policy: DependencyPolicy) -> TaskId {
+    store.submit(vec![held(needs, policy)], at(0)).await.expect("accepted")[0].id
+}
+
+async fn is_held(store: &dyn Store, task: TaskId) -> bool {
+    store.task(task).await.expect("read").expect("there").held
+}
+
+pub async fn a_held_task_waits_until_it_is_let_go(store: &dyn Store) {
+    let task = submit_held(store, &[], DependencyPolicy::Cancel).await;
+    let worker = Worker::register(store, &[]).await;
+    assert_eq!((state(store, task).await, is_held(store, task).await), ("blocked", true));
+    assert!(worker.claim(store, 1, at(1)).await.is_empty(), "nobody let it go");
+    let released = apply(store, task, Event::Released, at(2)).await;
+    assert_eq!((released.state.name(), is_held(store, task).await), ("queued", false));
+    assert_eq!(story(store, task).await, ["submitted", "released"]);
+    store.apply(task, Event::Released, at(3)).await.expect_err("it was let go before");
+    assert_eq!(worker.run_one(store, at(4)).await.task, task);
+}
+
+pub async fn a_held_task_waits_for_its_dependencies_as_well(store: &dyn Store) {
+    let (a, b) = (submit(store, draft("a")).await, submit(store, draft("b")).await);
+    let first_let_go = submit_held(store, &[a], DependencyPolicy::Cancel).await;
+    let last_let_go = submit_held(store, &[b], DependencyPolicy::Cancel).await;
+    let worker = Worker::register(store, &[]).await;
+    let released = apply(store, first_let_go, Event::Released, at(0)).await;
+    assert_eq!((released.state.name(), is_held(store, first_let_go).await), ("blocked", false));
+    assert_eq!(
+        followed(&end(store, &worker, a, Outcome::Succeeded).await),
+        [(first_let_go, "queued")],
+        "its dependency was all that was left"
+    );
+    apply(store, first_let_go, Event::CancelRequested, at(2)).await;
+    assert_eq!(followed(&end(store, &worker, b, Outcome::Succeeded).await), []);
+    assert_eq!((state(store, last_let_go).await, is_held(store, last_let_go).await), ("blocked", true));
+    let released = apply(store, last_let_go, Event::Released, at(3)).await;
+    assert_eq!(released.state.name(), "queued");
+    assert_eq!(story(store, last_let_go).await, ["submitted", "released"]);
+}
+
+pub async fn a_held_task_is_ended_like_any_other_that_waits(store: &dyn Store) {
+    let a = submit(store, draft("a")).await;
+    let hopeless = submit_held(store, &[a], DependencyPolicy::Cancel).await;
+    let unwanted = submit_held(store, &[], DependencyPolicy::Cancel).await;
+    apply(store, a, Event::CancelRequested, at(1)).await;
+    apply(store, unwanted, Event::CancelRequested, at(1)).await;
+    for task in [hopeless, unwanted] {
+        assert_eq!((state(store, task).await, is_held(store, task).await), ("cancelled", false));
+        store.apply(task, Event::Released, at(2)).await.expect_err("it has ended");
+    }
+}
+
+pub async fn a_key_tells_a_held_task_from_one_that_is_not(store: &dyn Store) {
+    let keyed = |hold| {
+        let task = keyed("x", "k");
+        NewTask { links: Links { hold, ..Links::default() }, ..task }
+    };
+    let first = store.submit(vec![keyed(true)], at(0)).await.expect("accepted")[0].id;
+    let again = store.submit(vec![keyed(true)], at(1)).await.expect("the same")[0].clone();
+    assert_eq!((again.id, again.existed), (first, true));
+    store.submit(vec![keyed(false)], at(2)).await.expect_err("another task");
+}

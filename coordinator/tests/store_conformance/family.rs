@@ -34,7 +34,7 @@ pub async fn a_parent_is_told_how_its_children_ended(store: &dyn Store) {
     let first = child(store, parent, "first").await;
     let policy = DependencyPolicy::Cancel;
     let links =
-        Links { parent: Some(parent), after: vec![first], on_failed_dependency: policy, goes_on_from: None };
+        Links { parent: Some(parent), after: vec![first], on_failed_dependency: policy, ..Links::default() };
     let second = NewTask { links, ..new_task(draft("second")) };
     let second = store.submit(vec![second], at(0)).await.expect("accepted")[0].id;
     assert_eq!(

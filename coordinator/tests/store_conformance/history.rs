@@ -8,7 +8,7 @@ use factory_coordinator::store::sqlite::SqliteStore;
 use factory_coordinator::store::{Claimed, Rules, Store};
 use factory_domain::{
     Event, FailureReason, Outcome, RetryPolicy, ReturnReason, SpecDraft, Standing, Tally, TaskId, TaskState,
-    Timestamp, transition,
+    Timestamp, Waits, transition,
 };
 use proptest::prelude::*;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -219,7 +219,13 @@ async fn the_feed_tells_it_all(database: &mut SqliteConnection) {
         let Some(event) = event else {
             told.insert(
                 task,
-                Standing { state: TaskState::Queued, tally: Tally::default(), policy, open_questions: 0 },
+                Standing {
+                    state: TaskState::Queued,
+                    tally: Tally::default(),
+                    policy,
+                    open_questions: 0,
+                    waits: Waits::default(),
+                },
             );
             continue;
         };

@@ -19,6 +19,7 @@ mod queue;
 mod read;
 mod repos;
 mod retention;
+mod stats;
 mod workflow;
 
 use std::path::Path;
@@ -122,7 +123,14 @@ holds_over_sqlite! {
         a_task_tried_again_keeps_its_dependents_waiting,
         a_task_that_was_there_before_is_waited_for_by_its_new_id,
         two_that_end_together_settle_what_waits_for_both,
-        what_tasks_start_from_is_read_in_the_order_asked_for;
+        what_tasks_start_from_is_read_in_the_order_asked_for,
+        a_held_task_waits_until_it_is_let_go,
+        a_held_task_waits_for_its_dependencies_as_well,
+        a_held_task_is_ended_like_any_other_that_waits,
+        a_key_tells_a_held_task_from_one_that_is_not;
+    stats:
+        tasks_are_counted_by_state_and_repository,
+        what_attempts_used_is_summed_once;
     question:
         a_question_is_asked_once_and_told_in_the_feed,
         only_the_live_attempt_asks,

@@ -65,6 +65,8 @@ pub struct Entry {
     pub on_failed_dependency: Option<OnFailedDependency>,
     pub parent: Option<Name>,
     pub goes_on_from: Option<Name>,
+    /// It does not start until `factoryctl release`.
+    pub hold: Option<bool>,
     /// Shown in the plan; what starts when is said by `after` alone.
     pub phase: Option<Name>,
 }
@@ -85,7 +87,7 @@ impl Entry {
             trust_repo labels priority max_attempts timeout idle_timeout budget_usd budget_tokens max_turns
             role task_type acceptance directory touches keys issue project submitter allowed_tools
             disallowed_tools permission_mode output_schema on_conflict keep_session after
-            on_failed_dependency parent goes_on_from phase)
+            on_failed_dependency parent goes_on_from hold phase)
     }
 
     /// As it is sent, in the repository settled for it; what it waits for is put in by the plan.

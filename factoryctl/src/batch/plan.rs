@@ -203,6 +203,7 @@ impl Planner<'_> {
         let parent = entry.parent.take().map(|name| self.reference(&name)).unwrap_or_default();
         let goes_on_from = entry.goes_on_from.take().map(|name| self.reference(&name));
         let on_failed = entry.on_failed_dependency.map(v1::DependencyPolicy::from).unwrap_or_default();
+        let hold = entry.hold.unwrap_or_default();
         let (id, phase) = (entry.id.clone(), entry.phase.clone());
         let repo = self.repositories.of(&entry, self.directory);
         let repo = repo.map_err(|why| whys.push(why)).unwrap_or_default();
@@ -224,7 +225,7 @@ impl Planner<'_> {
             on_failed_dependency: on_failed.into(),
             parent,
             goes_on_from: goes_on_from.unwrap_or_default(),
-            hold: false,
+            hold,
         };
         Ok(Draft { id, phase, after, task })
     }

@@ -107,6 +107,7 @@ pub enum Command {
     Diff(Diff),
     Cancel(Cancel),
     Retry(Retry),
+    Release(Release),
     Questions(Questions),
     Answer(Answer),
     Workers(Workers),
@@ -193,6 +194,18 @@ pub struct Retry {
     /// Watch the new task to its end
     #[arg(long)]
     pub watch: bool,
+}
+
+/// Let tasks go that were submitted with --hold
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  id=$(factoryctl submit 'Tag the release' --hold)
+  factoryctl release $id")]
+pub struct Release {
+    /// Their numbers, their ids or the beginnings of their ids
+    #[arg(required = true, value_name = "TASK")]
+    pub tasks: Vec<String>,
 }
 
 /// Print a completion script for a shell

@@ -15,6 +15,9 @@ pub struct TogetherArgs {
     /// Start once this task has succeeded, from its branch; repeatable
     #[arg(long, value_name = "TASK")]
     pub after: Vec<String>,
+    /// Do not start it until `factoryctl release`
+    #[arg(long)]
+    pub hold: bool,
     /// What to do when one of those does not succeed [default: cancel]
     #[arg(long, value_enum, value_name = "HOW")]
     pub on_failed_dependency: Option<OnFailedDependency>,

@@ -24,6 +24,7 @@ mod task_batch;
 mod task_cancel;
 mod task_diff;
 mod task_logs;
+mod task_release;
 mod task_result;
 mod task_retry;
 mod task_run;
@@ -75,6 +76,7 @@ pub async fn dispatch(cli: Cli, console: Console) -> Result<Exit, CommandError> 
         Command::Diff(args) => task_diff::run(&Connection::open(global).await?, console, args).await,
         Command::Cancel(args) => task_cancel::run(&Connection::open(global).await?, console, args).await,
         Command::Retry(args) => task_retry::run(Connection::open(global).await?, console, args).await,
+        Command::Release(args) => task_release::run(&Connection::open(global).await?, console, args).await,
         Command::Questions(args) => {
             questions_list::run(&Connection::open(global).await?, console, args).await
         }

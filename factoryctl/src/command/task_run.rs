@@ -23,6 +23,11 @@ const SLOTS: u32 = 2;
 
 pub async fn run(global: &Global, console: Console, args: Run) -> Result<Exit, CommandError> {
     let task = task_submit::settle(console, args.task)?;
+    if task.hold {
+        let why =
+            "--hold: a task that nobody lets go never ends; `factoryctl submit --hold` leaves it for later";
+        return Err(CommandError::Usage(why.to_owned()));
+    }
     if let Some(connection) = find_coordinator(global, console).await? {
         let submitted = task_submit::hand_in(&connection, console, task).await?;
         let subject = Subject::Tasks(vec![submitted.number.to_string()]);

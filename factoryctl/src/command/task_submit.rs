@@ -75,6 +75,7 @@ pub fn settle(console: Console, args: TaskArgs) -> Result<v1::NewTask, CommandEr
     let parent = args.together.parent.clone().unwrap_or_default();
     let on_failed_dependency = args.together.on_failed_dependency.map(v1::DependencyPolicy::from);
     let on_failed_dependency = on_failed_dependency.unwrap_or_default();
+    let hold = args.together.hold;
     let spec = spec_of(args, prompt, repo);
     spec_from_wire(spec.clone()).map_err(|violations| CommandError::violations(&violations))?;
     match chosen {
@@ -92,7 +93,7 @@ pub fn settle(console: Console, args: TaskArgs) -> Result<v1::NewTask, CommandEr
         on_failed_dependency: on_failed_dependency.into(),
         parent,
         goes_on_from: String::new(),
-        hold: false,
+        hold,
     })
 }
 

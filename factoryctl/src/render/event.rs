@@ -36,6 +36,7 @@ pub fn sentence(event: &v1::Event) -> String {
         "asked" => format!("{ASKS}asks{ASKS:#} · {}", plain::line(&event.detail)),
         "answered" => format!("{style}{state}{style:#} · answered: {}", plain::line(&event.detail)),
         "woken" => format!("{style}{state}{style:#} · again"),
+        "released" => format!("{style}{state}{style:#} · someone let it go"),
         "unblocked" => format!("{style}{state}{style:#} · what it waited for is done"),
         "dependency_failed" => format!("{style}{state}{style:#}{}", because(event)),
         "ended" | "lost" => ended(event, &attempt),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use factory_domain::{
     AttemptId, Event, Failure, FailureReason, Outcome, RetryPolicy, ReturnReason, Standing, Tally, TaskState,
-    Timestamp, WorkerId, transition,
+    Timestamp, Waits, WorkerId, transition,
 };
 use factory_proto::v1;
 use uuid::Uuid;
@@ -44,6 +44,7 @@ pub fn replay(events: &[v1::Event], policy: impl Fn(&str) -> RetryPolicy) -> Rep
                 tally: Tally::default(),
                 policy: policy(&event.task_id),
                 open_questions: 0,
+                waits: Waits::default(),
             };
             let story = Story { standing, live: BTreeSet::new(), ended: BTreeSet::new(), task_ends: 0 };
             if stories.insert(&event.task_id, story).is_some() {

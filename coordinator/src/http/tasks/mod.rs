@@ -1,8 +1,10 @@
 //! Tasks.
 
+mod body;
 mod files;
 mod log;
 mod moves;
+mod submit;
 mod tag;
 
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use crate::app::{App, Error, ListRequest};
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(list))
+        .routes(routes!(list, submit::submit))
         .routes(routes!(get))
         .merge(moves::routes())
         .merge(log::routes())

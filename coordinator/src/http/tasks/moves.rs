@@ -17,7 +17,20 @@ use crate::http::traceparent;
 use crate::http::view::{Task, TaskDetail};
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(cancel)).routes(routes!(retry))
+    OpenApiRouter::new().routes(routes!(run)).routes(routes!(cancel)).routes(routes!(retry))
+}
+
+/// Let a task go that was created without `auto_run`. One that is not held stays as it is.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{task}/run",
+    tag = "tasks",
+    params(("task" = String, Path, description = "Id, a prefix of it, or number")),
+    responses((status = OK, body = Task), BadRequest, NotFound, Conflict, DiskFull)
+)]
+async fn run(State(app): State<Arc<App>>, Path(task): Path<String>) -> Result<Json<Task>, Problem> {
+    let (task, waiting_for) = app.release(&task).await?;
+    Ok(Json(Task::new(task, waiting_for)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

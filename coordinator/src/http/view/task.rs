@@ -73,6 +73,8 @@ pub struct Task {
     children: u32,
     /// Tasks that must have ended before it starts.
     after: Vec<Link>,
+    /// It is blocked until someone lets it go.
+    held: bool,
     workflow_id: Option<String>,
     goes_on_from: Option<String>,
     retry_of: Option<String>,
@@ -238,6 +240,7 @@ impl Task {
                     state: needed.state.parse().ok(),
                 })
                 .collect(),
+            held: entry.held,
             workflow_id: entry.workflow.map(|workflow| workflow.to_string()),
             goes_on_from: entry.goes_on_from.map(|task| task.to_string()),
             retry_of: entry.retry_of.map(|task| task.to_string()),

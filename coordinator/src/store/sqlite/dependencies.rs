@@ -86,6 +86,7 @@ pub(super) async fn settle(tx: &mut Tx<'_>, ended: &[Ended]) -> Result<BTreeMap<
 struct DependencyRow {
     task_id: Vec<u8>,
     on_failed_dependency: String,
+    held: bool,
     needs_id: Vec<u8>,
     settled: Option<String>,
 }
@@ -101,7 +102,10 @@ pub(super) async fn verdicts(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<Vec<(T
         let task = rows::task_id(&group[0].task_id)?;
         let policy = policy(&group[0].on_failed_dependency)?;
         let dependencies = group.iter().map(DependencyRow::read).collect::<Result<Vec<_>, _>>()?;
-        verdicts.extend(dependency::verdict(policy, &dependencies).map(|event| (task, event)));
+        let verdict = dependency::verdict(policy, &dependencies);
+        // Its release unblocks it, where nothing else is left to wait for.
+        let verdict = verdict.filter(|event| !group[0].held || *event != Event::Unblocked);
+        verdicts.extend(verdict.map(|event| (task, event)));
     }
     Ok(verdicts)
 }

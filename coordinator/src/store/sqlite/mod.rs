@@ -34,6 +34,7 @@ mod retention;
 mod rows;
 mod search;
 mod statements;
+mod stats;
 mod submit;
 mod upstreams;
 mod vectors;
@@ -61,8 +62,8 @@ use super::{
     CheckpointError, Claim, Claimed, Embedding, FeedEvent, HeldEntry, Holding, InboxStore, KeptArtifact,
     ListFilter, LogStanding, MemoryEntry, MemoryFilter, MemoryStore, NewAnswer, NewMemory, NewQuestion,
     NewTask, Pruned, QuestionEntry, QuestionFilter, QuestionStore, Renewal, Reported, ReportedAttempt,
-    ResolveError, Rules, SavedMemory, Store, StoreError, SubmitError, Submitted, TakenCheckpoint, TaskEntry,
-    UpstreamStore, WorkerEntry, WorkerRow,
+    ResolveError, Rules, SavedMemory, Stats, StatsStore, Store, StoreError, SubmitError, Submitted,
+    TakenCheckpoint, TaskEntry, UpstreamStore, WorkerEntry, WorkerRow,
 };
 
 /// One database file, opened by one process: hold an
@@ -168,6 +169,13 @@ impl MemoryStore for SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(memory::SaveSummaries { summaries, up_to, now }).await
+    }
+}
+
+#[async_trait]
+impl StatsStore for SqliteStore {
+    async fn stats(&self, repo: Option<String>) -> Result<Stats, StoreError> {
+        stats::stats(&self.readers, repo.as_deref()).await
     }
 }
 

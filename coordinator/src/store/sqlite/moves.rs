@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use factory_domain::{
     AttemptId, AttemptState, Continuation, Decision, Event, Outcome, Preference, Rejected, RetryPolicy,
-    Settled, Standing, TaskId, TaskState, Timestamp, WorkerId, affinity, transition,
+    Settled, Standing, TaskId, TaskState, Timestamp, Waits, WorkerId, affinity, transition,
 };
 use serde::Serialize;
 
@@ -44,6 +44,8 @@ struct StandingRow {
     prefer_worker: Option<Vec<u8>>,
     prefer_until: Option<i64>,
     open_questions: u32,
+    held: bool,
+    open_dependencies: u32,
     goes_on_from: Option<Vec<u8>>,
     parent_id: Option<Vec<u8>>,
     #[sqlx(flatten)]
@@ -63,7 +65,8 @@ pub(super) async fn load(tx: &mut Tx<'_>, tasks: &[TaskId]) -> Result<HashMap<Ta
             backoff: tx.rules.backoff,
         };
         let (state, tally) = (row.columns.read()?, row.columns.tally());
-        let standing = Standing { state, tally, policy, open_questions: row.open_questions };
+        let waits = Waits { held: row.held, dependencies: row.open_dependencies };
+        let standing = Standing { state, tally, policy, open_questions: row.open_questions, waits };
         let id = row.columns.attempt_id.as_deref().map(rows::attempt_id).transpose()?;
         let attempt = id.zip(row.columns.attempt_state()?);
         let prefer_worker = row.prefer_worker.as_deref().map(rows::worker_id).transpose()?;

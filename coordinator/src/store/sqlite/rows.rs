@@ -160,6 +160,7 @@ pub(super) struct TaskRow {
     report: Option<String>,
     after: String,
     on_failed_dependency: String,
+    held: bool,
     parent_id: Option<Vec<u8>>,
     parent_number: Option<i64>,
     goes_on_from: Option<Vec<u8>>,
@@ -188,6 +189,7 @@ impl TaskRow {
             report: report(self.report.as_deref())?,
             after: from_json(&self.after, "after")?,
             on_failed_dependency: from_name(&self.on_failed_dependency, "on_failed_dependency")?,
+            held: self.held,
             parent: match self.parent_id.as_deref().zip(self.parent_number) {
                 Some((parent, number)) => Some((task_id(parent)?, unsigned(number)?)),
                 None => None,

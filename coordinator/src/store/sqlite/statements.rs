@@ -26,6 +26,7 @@ pub(super) mod memory;
 pub(super) mod questions;
 pub(super) mod repos;
 pub(super) mod retention;
+pub(super) mod stats;
 pub(super) mod upstreams;
 pub(super) mod workflows;
 
@@ -40,7 +41,7 @@ macro_rules! task_columns {
          (SELECT json_group_array(json_object('id', hex(n.id), 'number', n.number, 'state', n.state,
                                               'settled', d.settled) ORDER BY d.position)
           FROM dependencies d CROSS JOIN tasks n ON n.id = d.needs_id WHERE d.task_id = t.id) AS after,
-         t.on_failed_dependency, t.parent_id,
+         t.on_failed_dependency, t.held, t.parent_id,
          (SELECT p.number FROM tasks p WHERE p.id = t.parent_id) AS parent_number, t.goes_on_from,
          (SELECT count(*) FROM tasks c WHERE c.parent_id = t.id) AS children, t.progress,
          (SELECT s.workflow_id FROM workflow_steps s WHERE s.task_id = t.id) AS workflow_id,
@@ -118,13 +119,13 @@ statements! {
     /// Tasks, their prompts and their first events: three statements in one trip to SQLite's thread.
     ADD_TASKS =
         "INSERT INTO tasks (id, placement_id, priority, repo, spec, spec_digest, idempotency_key, retry_of,
-                            parent_id, goes_on_from, on_failed_dependency,
+                            parent_id, goes_on_from, on_failed_dependency, held,
                             traceparent, submitted_at, updated_at, state)
          SELECT unhex(n.value ->> '$.id', '-'), n.value ->> '$.placement',
                 n.value ->> '$.priority', n.value ->> '$.repo', n.value ->> '$.spec',
                 unhex(n.value ->> '$.digest'), n.value ->> '$.key', unhex(n.value ->> '$.retry_of', '-'),
                 unhex(n.value ->> '$.parent', '-'), unhex(n.value ->> '$.goes_on_from', '-'),
-                n.value ->> '$.on_failed_dependency',
+                n.value ->> '$.on_failed_dependency', n.value ->> '$.held',
                 n.value ->> '$.traceparent', n.value ->> '$.at', n.value ->> '$.at', n.value ->> '$.state'
          FROM json_each(?1) AS n ORDER BY n.key;
          INSERT INTO prompts (task_number, prompt, brief)
@@ -148,6 +149,8 @@ statements! {
                 t.parked_because, t.failure, t.cancelled_because, t.attempts, t.agent_failures, t.infrastructure_failures,
                 t.usage_limits, t.prefer_worker, t.prefer_until, t.goes_on_from, t.parent_id,
                 (SELECT count(*) FROM questions q WHERE q.task_id = t.id AND q.state = 'open') AS open_questions,
+                t.held, CASE t.state WHEN 'blocked' THEN (SELECT count(*) FROM dependencies d
+                    WHERE d.task_id = t.id AND d.settled IS NULL) ELSE 0 END AS open_dependencies,
                 a.worker_id, a.state AS attempt_state, a.unreachable_since
          FROM json_each(?1) AS wanted
          CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-')
@@ -181,7 +184,8 @@ statements! {
              infrastructure_failures = m.value ->> '$.infrastructure_failures',
              usage_limits = m.value ->> '$.usage_limits',
              prefer_worker = unhex(m.value ->> '$.prefer_worker', '-'),
-             prefer_until = m.value ->> '$.prefer_until', updated_at = m.value ->> '$.at'
+             prefer_until = m.value ->> '$.prefer_until', updated_at = m.value ->> '$.at',
+             held = m.value ->> '$.held'
          FROM json_each(?1) AS m
          WHERE tasks.id = unhex(m.value ->> '$.id', '-')
            AND tasks.state = m.value ->> '$.from'
@@ -341,6 +345,7 @@ mod tests {
             questions::ALL,
             repos::ALL,
             retention::ALL,
+            stats::ALL,
             upstreams::ALL,
             workflows::ALL,
         ]
@@ -412,6 +417,7 @@ mod tests {
             (repos::LIVE_TASKS_OF_REPOS, "tasks_by_state"),
             (repos::KEEP_COPIES, "SCAN n VIRTUAL TABLE"),
             (dispatch::DISPATCHED_ENDED_BETWEEN, "SEARCH e USING INTEGER PRIMARY KEY"),
+            (stats::OPEN_QUESTIONS, "questions_open"),
             (family::LIVE_DESCENDANTS, "tasks_children"),
             (family::ROOM_FOR_CHILDREN, "tasks_children"),
             (family::ENDED_CHILDREN, "sqlite_autoindex_tasks_1"),

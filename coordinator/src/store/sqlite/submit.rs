@@ -46,6 +46,7 @@ struct TaskAdded<'t> {
     parent: Option<TaskId>,
     goes_on_from: Option<TaskId>,
     on_failed_dependency: DependencyPolicy,
+    held: bool,
     state: &'static str,
     traceparent: &'t str,
     at: Timestamp,
@@ -155,7 +156,7 @@ impl<'t> Set<'t> {
         // Tasks of the call that were there before: others of it may name them by their new ids.
         let mut before = HashMap::new();
         for (index, task) in call.tasks.iter().enumerate() {
-            let digest = digest(&task.spec);
+            let digest = digest(&task.spec, task.links.hold);
             if let Some(key) = task.idempotency_key.as_deref() {
                 if let Some(earlier) = self.known.get(key).or_else(|| fresh.get(key)) {
                     if earlier.digest != digest {
@@ -239,7 +240,8 @@ impl<'t> TaskAdded<'t> {
     fn of(task: &'t NewTask, links: &Links, digest: &[u8; 32], at: Timestamp) -> Self {
         // The prompt is the one part that can be large: kept apart, so that lists do not load it.
         let spec = TaskSpec { prompt: String::new(), ..task.spec.clone() };
-        let state = if links.after.is_empty() { TaskState::Queued } else { TaskState::Blocked };
+        let waits = links.hold || !links.after.is_empty();
+        let state = if waits { TaskState::Blocked } else { TaskState::Queued };
         Self {
             id: task.id,
             placement: 0,
@@ -253,6 +255,7 @@ impl<'t> TaskAdded<'t> {
             parent: links.parent,
             goes_on_from: links.goes_on_from,
             on_failed_dependency: links.on_failed_dependency,
+            held: links.hold,
             state: state.name(),
             traceparent: &task.traceparent,
             at,
@@ -262,6 +265,8 @@ impl<'t> TaskAdded<'t> {
     }
 }
 
-fn digest(spec: &TaskSpec) -> [u8; 32] {
-    Sha256::digest(to_json(spec)).into()
+/// One that is held is another task than one that is not.
+fn digest(spec: &TaskSpec, hold: bool) -> [u8; 32] {
+    let digest = Sha256::new_with_prefix(to_json(spec));
+    if hold { digest.chain_update("held") } else { digest }.finalize().into()
 }

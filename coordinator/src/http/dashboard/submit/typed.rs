@@ -91,6 +91,7 @@ impl Typed {
                 on_failed_dependency: DependencyPolicy::default(),
                 parent: name_of_task(self.parent.trim()),
                 goes_on_from: String::new(),
+                hold: false,
             }),
             _ => Err(errors),
         }

@@ -113,6 +113,7 @@ pub(super) struct TaskMoved {
     prefer_worker: Option<WorkerId>,
     prefer_until: Option<Timestamp>,
     because_due: bool,
+    held: bool,
 }
 
 impl TaskMoved {
@@ -150,6 +151,9 @@ impl TaskMoved {
             prefer_worker,
             prefer_until,
             because_due: one.because_due,
+            held: *state == TaskState::Blocked
+                && one.from.standing.waits.held
+                && one.event != Event::Released,
         }
     }
 }

@@ -14,7 +14,7 @@ statements! {
          RETURNING task_id, needs_id";
     /// All dependencies of those that are still blocked.
     DEPENDENCIES_OF_BLOCKED =
-        "SELECT d.task_id, t.on_failed_dependency, d.needs_id, d.settled
+        "SELECT d.task_id, t.on_failed_dependency, t.held, d.needs_id, d.settled
          FROM json_each(?1) AS wanted
          CROSS JOIN tasks t ON t.id = unhex(wanted.value, '-') AND t.state = 'blocked'
          CROSS JOIN dependencies d ON d.task_id = t.id
