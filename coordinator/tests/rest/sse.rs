@@ -44,13 +44,18 @@ impl Events {
     }
 
     pub async fn next(&mut self) -> Option<Event> {
-        let end = loop {
+        let text: Vec<u8> = loop {
             match self.read.windows(2).position(|two| two == b"\n\n") {
-                Some(end) => break end,
+                Some(end) => {
+                    let text: Vec<u8> = self.read.drain(..end + 2).collect();
+                    // A comment keeps the connection open, and says nothing.
+                    if !text.starts_with(b":") {
+                        break text;
+                    }
+                }
                 None => self.read.extend_from_slice(&soon(self.response.chunk()).await.expect("it goes on")?),
             }
         };
-        let text: Vec<u8> = self.read.drain(..end + 2).collect();
         let mut event = Event::default();
         for line in std::str::from_utf8(&text).expect("UTF-8").lines().filter(|line| !line.is_empty()) {
             let (field, value) = line.split_once(": ").expect("a field");
