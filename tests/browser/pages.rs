@@ -27,6 +27,7 @@ const PAGES: &[(&str, &str)] = &[
     ("thread", "/messages/1"),
     ("handoffs", "/handoffs"),
     ("workflows", "/workflows"),
+    ("repos", "/repos"),
 ];
 
 impl Stage {
