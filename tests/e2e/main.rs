@@ -14,6 +14,7 @@ mod memory;
 mod messages;
 mod messages_api;
 mod questions;
+mod repos;
 mod resume;
 mod served;
 mod service;
