@@ -15,6 +15,7 @@ pub mod host;
 pub mod mounts;
 pub mod pipes;
 pub mod processes;
+pub mod python;
 pub mod repository;
 pub mod task;
 pub mod worker;
