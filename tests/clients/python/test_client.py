@@ -12,12 +12,16 @@ def scripted(*steps: str, **fields) -> Task:
     return Task("\n".join(steps), agent="scripted", **fields)
 
 
+# One loop for all: gRPC keeps to the first one it meets.
+RUNNER = asyncio.Runner()
+
+
 def in_a_factory(test):
     async def run():
         async with Factory() as factory:
             await asyncio.wait_for(test(factory), timeout=80)
 
-    return asyncio.run(run())
+    return RUNNER.run(run())
 
 
 def test_results_come_in_the_order_in_which_tasks_end():
