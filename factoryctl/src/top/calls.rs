@@ -75,7 +75,7 @@ pub async fn reread(connection: &Connection, stale: Vec<(u64, String)>, newest: 
         }
     }
     // Told again with the next task that moves.
-    let sums = sums(connection).await.ok().flatten();
+    let sums = sums(connection).await.ok();
     Reread { tasks, unread, sums }
 }
 
@@ -89,14 +89,9 @@ async fn get(connection: &Connection, task: String) -> Result<v1::GetResponse, S
     Ok(client.tasks().get(client.request(v1::GetRequest { task })).await?.into_inner())
 }
 
-/// `None`: the coordinator does not tell them, and what is listed is counted.
-async fn sums(connection: &Connection) -> Result<Option<v1::StatsResponse>, Status> {
+async fn sums(connection: &Connection) -> Result<v1::StatsResponse, Status> {
     let client = &connection.client;
-    match client.tasks().stats(client.request(v1::StatsRequest::default())).await {
-        Ok(reply) => Ok(Some(reply.into_inner())),
-        Err(status) if status.code() == Code::Unimplemented => Ok(None),
-        Err(status) => Err(status),
-    }
+    Ok(client.tasks().stats(client.request(v1::StatsRequest::default())).await?.into_inner())
 }
 
 /// What a key asked for, and what came of it in words.

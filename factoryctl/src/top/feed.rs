@@ -37,7 +37,7 @@ pub enum Heard {
 /// Tasks as they were read, each time with the feed's cursor.
 pub struct Loaded {
     pub pages: Vec<(Vec<v1::Task>, u64)>,
-    pub sums: Option<v1::StatsResponse>,
+    pub sums: v1::StatsResponse,
     /// Events after this one are news.
     pub cursor: u64,
 }
@@ -54,6 +54,7 @@ pub struct Reread {
     pub tasks: Vec<(v1::Task, u64)>,
     /// Could not be read just now.
     pub unread: Vec<u64>,
+    /// `None`: they could not be read just now.
     pub sums: Option<v1::StatsResponse>,
 }
 

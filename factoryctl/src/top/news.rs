@@ -108,9 +108,7 @@ impl Model {
                 self.fleet.put(task, cursor);
             }
         }
-        if let Some(sums) = loaded.sums {
-            self.fleet.set_sums(sums);
-        }
+        self.fleet.set_sums(loaded.sums);
     }
 
     pub fn take_polled(&mut self, polled: Polled) {
@@ -164,7 +162,8 @@ mod tests {
         assert!(model.fleet.is_connected());
         let again = Heard::Loaded(Err(Status::unavailable("gone again").into()));
         assert_eq!(heard(&mut model, again), Then::Nothing, "that is no reason to leave");
-        let loaded = Loaded { pages: vec![(vec![read(3)], 9)], sums: None, cursor: 9 };
+        let loaded =
+            Loaded { pages: vec![(vec![read(3)], 9)], sums: v1::StatsResponse::default(), cursor: 9 };
         assert_eq!(heard(&mut model, Heard::Loaded(Ok(loaded))), Then::Follow(9));
         assert!(model.fleet.task(3).is_some());
     }
