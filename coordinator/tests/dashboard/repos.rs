@@ -32,7 +32,7 @@ async fn send(
         let job = worker.repo_job().await;
         worker.repo_job_done(&job, outcome).await;
     };
-    soon(async { tokio::join!(browser.post("/repos", path, fields), answers).0 }).await
+    Box::pin(soon(async { tokio::join!(browser.post("/repos", path, fields), answers).0 })).await
 }
 
 #[tokio::test]
