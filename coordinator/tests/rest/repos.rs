@@ -6,7 +6,7 @@ use factory_proto::v1::repo_job_done_request::Outcome;
 use http::StatusCode;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::caller::{Answer, act, get, post, request, send};
 use crate::setup::{Factory, Worker, soon, succeeded};
@@ -23,9 +23,10 @@ async fn ask(factory: &Factory, written: &str) -> Answer {
 }
 
 /// A worker that does whatever it is asked about repositories, until its session ends.
-async fn keeper(factory: &Factory) -> JoinHandle<()> {
+async fn keeper(factory: &Factory) -> JoinSet<()> {
     let mut worker = Worker::connect(&factory.client).await;
-    tokio::spawn(async move {
+    let mut keeping = JoinSet::new();
+    keeping.spawn(async move {
         loop {
             let job = worker.repo_job().await;
             let outcome = match &job.job {
@@ -52,7 +53,8 @@ async fn keeper(factory: &Factory) -> JoinHandle<()> {
             };
             worker.repo_job_done(&job, outcome).await;
         }
-    })
+    });
+    keeping
 }
 
 fn failure(message: &str) -> Outcome {
@@ -63,7 +65,7 @@ fn failure(message: &str) -> Outcome {
 #[tokio::test]
 async fn repositories_and_worktrees_are_managed_as_documented() {
     let factory = Factory::start().await;
-    let worker = keeper(&factory).await;
+    let mut worker = keeper(&factory).await;
     let added =
         ask(&factory, "POST /api/factory/repos\n{ \"owner\": \"NickGuAI\", \"repo\": \"HamBros\" }").await;
     assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
@@ -88,13 +90,13 @@ async fn repositories_and_worktrees_are_managed_as_documented() {
     let removed = ask(&factory, &format!("DELETE {tree}?force=true")).await.assert_ok();
     assert_eq!(removed["path"], "/w/feat-auth-fix");
     ask(&factory, &format!("GET {tree}")).await.assert_problem(StatusCode::NOT_FOUND, "feat-auth-fix");
-    worker.abort();
+    worker.shutdown().await;
 }
 
 #[tokio::test]
 async fn names_with_slashes_are_written_either_way() {
     let factory = Factory::start().await;
-    let worker = keeper(&factory).await;
+    let mut worker = keeper(&factory).await;
     let new = json!({ "repo": "/srv/tool", "name": "tool", "unchecked": true });
     let added = post(&factory, "/api/factory/repos", &new).await;
     assert_eq!((added.status, added.header("location")), (StatusCode::CREATED, "/api/factory/repos/-/tool"));
@@ -112,7 +114,7 @@ async fn names_with_slashes_are_written_either_way() {
     assert_eq!(all["worktrees"].as_array().map(Vec::len), Some(1));
     let remove = request(&factory, Method::DELETE, "/api/factory/repos/-/tool");
     send(remove).await.assert_problem(StatusCode::CONFLICT, "worktrees are left");
-    worker.abort();
+    worker.shutdown().await;
 }
 
 #[tokio::test]
@@ -124,7 +126,7 @@ async fn what_cannot_be_added_is_refused_with_the_reason() {
     };
     let new = json!({ "owner": "octo", "repo": "missing" });
     add(new.clone()).await.assert_problem(StatusCode::CONFLICT, "no worker is connected");
-    let worker = keeper(&factory).await;
+    let mut worker = keeper(&factory).await;
     add(new).await.assert_problem(StatusCode::NOT_FOUND, "it is not there");
     for bad in
         [json!({ "repo": "ext::sh -c id" }), json!({ "repo": "" }), json!({ "owner": "a/b", "repo": "c" })]
@@ -138,7 +140,7 @@ async fn what_cannot_be_added_is_refused_with_the_reason() {
     get(&factory, "/api/factory/repos/octo/none").await.assert_problem(StatusCode::NOT_FOUND, "repos list");
     let bad = act(&factory, "/api/factory/repos/octo/app/worktrees/-x").await;
     bad.assert_problem(StatusCode::BAD_REQUEST, "branch");
-    worker.abort();
+    worker.shutdown().await;
 }
 
 /// As the documents have it, but for the agent: no `claude` is offered here.
