@@ -114,7 +114,7 @@ async fn a_bad_task_is_refused_by_its_fields_and_changes_nothing() {
             "unknown field `descriptoin`",
         ),
         (json!({ "title": 7 }), StatusCode::UNPROCESSABLE_ENTITY, "title"),
-        (json!([]), StatusCode::UNPROCESSABLE_ENTITY, "title"),
+        (json!([]), StatusCode::UNPROCESSABLE_ENTITY, "invalid length"),
     ] {
         post(&factory, "/api/tasks", &body).await.assert_problem(status, about);
     }
