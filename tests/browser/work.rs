@@ -77,6 +77,8 @@ async fn what_waits_for_what_is_drawn_and_the_drawing_is_live() {
     stage.open("/questions").await;
     browser.write(".question textarea", "Yes").await;
     browser.click(".question .primary").await;
+    // The answer's own page first: it would take the place of any that is opened before it.
+    browser.says("main", "No agent waits for an answer").await;
     stage.open("/graph").await;
     browser.until("all done", "document.querySelectorAll('.dag-task.state-succeeded').length === 4").await;
     browser.click(".dag-task[href='/tasks/4']").await;
@@ -94,6 +96,7 @@ async fn a_worker_is_drained_and_taken_up_again() {
     browser.says("#workers .state", "drained").await;
     task::submit_one(&stage.client, scripted("Wait", "say at last")).await;
     browser.click("form[action$='/resume'] button").await;
+    browser.until("it to be taken up", "document.querySelector(\"form[action$='/drain']\")").await;
     stage.open("/tasks/1").await;
     browser.says("#task-head .state", "succeeded").await;
     assert_eq!(browser.complaints().await, [""; 0]);

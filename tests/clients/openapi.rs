@@ -32,7 +32,7 @@ async fn no_request_made_from_the_document_meets_a_fault_or_an_answer_it_does_no
     }
 }
 
-/// A task of each kind of end, a question, messages.
+/// A task of each kind of end, a question, a message, a handoff.
 async fn fill(host: &Host, coordinator: &Coordinator) {
     let ctl = Ctl::new(host, coordinator).token(TOKEN);
     for args in [
@@ -40,6 +40,7 @@ async fn fill(host: &Host, coordinator: &Coordinator) {
         &["submit", "--no-repo", "--agent", "scripted", "fail two", "--max-attempts", "1"],
         &["submit", "--no-repo", "--agent", "scripted", "ask: Left or right?"],
         &["messages", "post", "The first", "--to", "all"],
+        &["handoffs", "create", "All of it", "--from", "1", "--to-role", "coder"],
     ] {
         let said = ctl.run(args).await;
         assert_eq!(said.code, Some(0), "{args:?}: {}", said.stderr);

@@ -19,6 +19,8 @@ pub struct ListRequest {
     pub parent: Option<String>,
     /// The workflow that all of them are steps of, by id, prefix or number.
     pub workflow: Option<String>,
+    /// Words that title, prompt, branch or issue must have.
+    pub search: Option<String>,
     /// 0: the default.
     pub page_size: u32,
     /// Empty: the first page.
@@ -37,8 +39,8 @@ pub struct ListPage {
 impl App {
     pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
         let cursor = *self.store.feed().borrow();
-        let ListRequest { states, repo, labels, role, session, parent, workflow, .. } = &request;
-        let filters = (states, repo, labels, role, session, parent, workflow);
+        let ListRequest { states, repo, labels, role, session, parent, workflow, search, .. } = &request;
+        let filters = (states, repo, labels, role, session, parent, workflow, search);
         let page = Page::read(request.page_size, &request.page_token, &filters)?;
         let workflow = match &request.workflow {
             Some(workflow) => Some(self.resolve_workflow(workflow).await?),
@@ -57,6 +59,7 @@ impl App {
             session: request.session,
             parent,
             workflow,
+            search: request.search,
             before: page.before,
             limit: page.limit(),
         };

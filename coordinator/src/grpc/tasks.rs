@@ -152,6 +152,7 @@ fn read_list(request: v1::ListRequest) -> Result<ListRequest, Error> {
         repo: Some(request.repo).filter(|repo| !repo.is_empty()),
         labels,
         role: Some(request.role).filter(|role| !role.is_empty()),
+        search: Some(request.search).filter(|search| !search.is_empty()),
         session: None,
         parent: Some(request.parent).filter(|parent| !parent.is_empty()),
         workflow: Some(request.workflow).filter(|workflow| !workflow.is_empty()),

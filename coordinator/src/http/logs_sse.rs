@@ -27,7 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// `<attempt>:<offset>`, as in a page of the log or the id of an event: begin there. Left out: at the beginning.
-    #[param(value_type = Option<String>, pattern = "^[0-9]+:[0-9]+$")]
+    #[param(value_type = Option<String>, pattern = "^([0-9]+:[0-9]+)?$")]
     after: Option<LogCursor>,
     /// Number of an attempt: its log alone.
     attempt: Option<u32>,

@@ -135,6 +135,8 @@ pub struct ListFilter {
     pub parent: Option<TaskId>,
     /// Only steps of this workflow.
     pub workflow: Option<WorkflowId>,
+    /// Words, "phrases" and beginnings* that title, prompt, branch or issue must have, all of them.
+    pub search: Option<String>,
     /// Only tasks with a smaller number: where the page before ended.
     pub before: Option<u64>,
     pub limit: u32,

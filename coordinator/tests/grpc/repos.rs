@@ -275,9 +275,11 @@ async fn a_job_ends_with_the_session_and_none_goes_to_a_worker_that_does_not_kno
 
     let mut worker = Worker::connect(&factory.client).await;
     let mut asking = repos.clone();
-    let asked = tokio::spawn(async move { asking.add_repo(add("octo/app")).await });
-    worker.repo_job().await;
-    drop(worker);
-    let lost = soon(asked).await.expect("no panic").expect_err("nobody answers");
+    let leaves = async {
+        worker.repo_job().await;
+        drop(worker);
+    };
+    let both = Box::pin(async { tokio::join!(asking.add_repo(add("octo/app")), leaves) });
+    let lost = soon(both).await.0.expect_err("nobody answers");
     assert!(lost.code() == Code::Aborted && lost.message().contains("was lost"), "{lost}");
 }

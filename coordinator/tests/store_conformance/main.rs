@@ -156,6 +156,7 @@ holds_over_sqlite! {
         the_feed_is_read_in_pieces_and_by_task,
         lists_are_newest_first_and_page,
         lists_are_filtered,
+        tasks_are_found_by_their_words,
         tasks_are_found_by_id_prefix_and_number,
         attempts_are_told_in_order,
         a_task_and_its_retry_name_each_other,

@@ -173,3 +173,29 @@ pub async fn what_is_not_there_is_not_there(store: &dyn Store) {
     assert_eq!(store.next_due().await.expect("read"), None);
     assert_eq!(*store.feed().borrow(), 0);
 }
+
+pub async fn tasks_are_found_by_their_words(store: &dyn Store) {
+    let with = |title: &str, prompt: &str, branch: Option<&str>| {
+        let branch = branch.map(|name| name.to_owned()).unwrap_or_default();
+        new_task(SpecDraft { title: title.to_owned(), branch, ..draft(prompt) })
+    };
+    let tasks = vec![
+        with("Fix the login", "It fails at night", None),
+        with("Document it", "How the login works", Some("docs/login-page")),
+        with("Tidy up", "Nothing else", None),
+    ];
+    store.submit(tasks, at(0)).await.expect("accepted");
+    let found = async |typed: &str, states: &[&'static str]| {
+        let search = Some(typed.to_owned());
+        let filter = ListFilter { search, states: states.to_vec(), limit: 10, ..ListFilter::default() };
+        let tasks = store.list(filter).await.expect("listed");
+        tasks.into_iter().map(|task| task.number).collect::<Vec<_>>()
+    };
+    assert_eq!(found("login", &[]).await, [2, 1]);
+    assert_eq!(found("LOGIN night", &[]).await, [1]);
+    assert_eq!(found("docu*", &["queued"]).await, [2]);
+    assert_eq!(found("login-page", &["queued", "failed"]).await, [2]);
+    for nothing in ["login tidy", "\"fix login\"", "* -- (", "title:fix", "NEAR(fix login)"] {
+        assert_eq!(found(nothing, &[]).await, [0; 0], "{nothing}");
+    }
+}

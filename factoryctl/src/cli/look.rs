@@ -16,10 +16,11 @@ Examples:
   factoryctl status --state running --state queued
   factoryctl status 42
   factoryctl status --parent 42
+  factoryctl status --search 'flaky login*'
   factoryctl status -o jsonl | jq -r 'select(.state == \"failed\").id'")]
 pub struct Status {
     /// A task's number, its id or the beginning of its id
-    #[arg(value_name = "TASK", conflicts_with_all = ["states", "repo", "labels", "role", "parent", "limit", "page_token"])]
+    #[arg(value_name = "TASK", conflicts_with_all = ["states", "repo", "labels", "role", "parent", "search", "limit", "page_token"])]
     pub task: Option<String>,
     /// Only tasks in this state; repeatable
     #[arg(long = "state", value_name = "STATE", value_parser = PossibleValuesParser::new(TaskState::NAMES))]
@@ -36,6 +37,9 @@ pub struct Status {
     /// Only children of this task
     #[arg(long, value_name = "TASK")]
     pub parent: Option<String>,
+    /// Only tasks with these words in title, prompt, branch or issue; a word may end in `*`
+    #[arg(long, value_name = "WORDS")]
+    pub search: Option<String>,
     /// How many at most, up to 1000 [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: Option<u32>,

@@ -111,6 +111,7 @@ async fn list(connection: &Connection, console: Console, args: Status) -> Result
         && args.repo.is_none()
         && args.role.is_none()
         && args.parent.is_none()
+        && args.search.is_none()
         && args.page_token.is_none());
     let states = args.states.iter().filter_map(|name| TaskState::from_name(name));
     let request = v1::ListRequest {
@@ -118,6 +119,7 @@ async fn list(connection: &Connection, console: Console, args: Status) -> Result
         repo: args.repo.unwrap_or_default(),
         role: args.role.unwrap_or_default(),
         parent: args.parent.unwrap_or_default(),
+        search: args.search.unwrap_or_default(),
         labels: args.labels.into_iter().collect(),
         page_size: args.limit.unwrap_or(0),
         page_token: args.page_token.unwrap_or_default(),

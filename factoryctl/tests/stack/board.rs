@@ -36,8 +36,11 @@ fn messages_are_posted_listed_filtered_and_answered() {
         (&answer["to"], &answer["thread"], &answer["content"]),
         (&json!("user"), &json!(1), &json!("PostgreSQL, version 17"))
     );
-    post(&["Build is red", "--type", "error", "--to", "devops", "--idempotency-key", "red"]);
-    assert_eq!(post(&["Build is red", "--to", "devops", "--idempotency-key", "red"])["number"], json!(3));
+    let red = ["Build is red", "--type", "error", "--to", "devops", "--idempotency-key", "red"];
+    assert_eq!(post(&red)["number"], json!(3));
+    assert_eq!(post(&red)["number"], json!(3));
+    let other = factory.run(&["messages", "post", "Build is green", "--idempotency-key", "red"]);
+    assert_eq!(other.status.code(), Some(5), "{}", text(&other.stderr));
 
     for (args, expected) in [
         (&["messages"][..], vec![3, 2, 1]),

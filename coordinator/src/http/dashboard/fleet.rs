@@ -13,7 +13,7 @@ use super::page::Frame;
 use crate::app::{App, WorkerView};
 use crate::http::extract::Path;
 use crate::http::problem::Problem;
-use crate::http::view::{RunningAgent, Worker};
+use crate::http::view::{RunningAgent, Status, Worker};
 
 /// Tasks shown below their workers; more than this are counted alone.
 const MOST_RUNNING: u32 = 200;
@@ -25,6 +25,10 @@ struct Fleet {
     away: Vec<Worker>,
     slots: u32,
     busy: u32,
+    queued: u64,
+    failed: u64,
+    /// Of all attempts.
+    cost_usd: f64,
     /// Of the coordinator's own disk.
     disk_warning: Option<String>,
 }
@@ -49,7 +53,15 @@ pub async fn show(frame: Frame, State(app): State<Arc<App>>) -> Result<Response,
         let more = (worker.row.busy as usize).saturating_sub(runs.len());
         Shown { worker: worker.into(), runs, more }
     };
+    let stats = app.stats(None).await?.tasks;
+    let count = |status: Status| {
+        let of_status = |(name, _): &&(String, u64)| status.states().any(|state| state.as_str() == name);
+        stats.states.iter().filter(of_status).map(|(_, tasks)| tasks).sum()
+    };
     let fleet = Fleet {
+        queued: count(Status::Queued),
+        failed: count(Status::Failed),
+        cost_usd: stats.cost_micro_usd as f64 / 1e6,
         slots: here.iter().map(|worker| worker.row.entry.slots).sum(),
         busy: here.iter().map(|worker| worker.row.busy).sum(),
         here: here.into_iter().map(shown).collect(),

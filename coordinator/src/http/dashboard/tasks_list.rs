@@ -34,6 +34,19 @@ struct Narrowed {
     state: &'static str,
 }
 
+impl Narrowed {
+    /// How many of these it leaves; `None`: they are not counted.
+    fn count(&self, counts: &[(String, u64)]) -> Option<u64> {
+        let of_status = |state: StateName| self.status.is_empty() || state.status().as_str() == self.status;
+        let leaves = |name: &str| {
+            (self.state.is_empty() || self.state == name)
+                && StateName::ALL.into_iter().any(|state| state.as_str() == name && of_status(state))
+        };
+        let left = counts.iter().filter(|(name, _)| leaves(name));
+        (!counts.is_empty()).then(|| left.map(|(_, tasks)| tasks).sum())
+    }
+}
+
 /// What the page is narrowed to: its query.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,6 +55,7 @@ pub struct Filters {
     state: String,
     repo: String,
     role: String,
+    search: String,
     parent: String,
     workflow: String,
     tree: String,
@@ -90,9 +104,10 @@ pub async fn show(
     let entries = if as_tree { tree::ordered(page.tasks) } else { tree::flat(page.tasks) };
     let row = |(depth, (task, waiting_for))| Row { task: Task::new(task, waiting_for), depth };
     let shelf = app.shelf().await?;
+    let counts = counts(&app, &filters).await?;
     let shown = Shown {
         query: filters.query(),
-        chips: chips(&filters),
+        chips: chips(&filters, &counts),
         other_view: filters.with(|other| other.tree = if as_tree { String::new() } else { "1".to_owned() }),
         rows: entries.into_iter().map(row).collect(),
         roles: shelf.roles().map(|role| role.name.to_string()).collect(),
@@ -110,6 +125,7 @@ impl Filters {
             states: self.states()?,
             repo: some(&self.repo),
             role: some(&self.role),
+            search: some(&self.search),
             parent: some(&self.parent),
             workflow: some(&self.workflow),
             page_size: if self.tree.is_empty() { PAGE } else { TREE_PAGE },
@@ -146,6 +162,7 @@ impl Filters {
             ("state", &self.state),
             ("repo", &self.repo),
             ("role", &self.role),
+            ("search", &self.search),
             ("parent", &self.parent),
             ("workflow", &self.workflow),
             ("tree", &self.tree),
@@ -168,7 +185,16 @@ impl Filters {
     }
 }
 
-fn chips(filters: &Filters) -> Vec<Chip> {
+/// By state; empty where something narrows the list that is not counted by.
+async fn counts(app: &App, filters: &Filters) -> Result<Vec<(String, u64)>, Problem> {
+    let by_state = Filters { status: String::new(), state: String::new(), ..filters.clone() };
+    if by_state.narrows() {
+        return Ok(Vec::new());
+    }
+    Ok(app.stats(None).await?.tasks.states)
+}
+
+fn chips(filters: &Filters, counts: &[(String, u64)]) -> Vec<Chip> {
     let chip = |(name, narrowed): &(&'static str, Narrowed)| Chip {
         name: (*name).to_owned(),
         query: filters.with(|filters| {
@@ -176,7 +202,7 @@ fn chips(filters: &Filters) -> Vec<Chip> {
             filters.state = narrowed.state.to_owned();
         }),
         chosen: filters.status == narrowed.status && filters.state == narrowed.state,
-        tasks: None,
+        tasks: narrowed.count(counts),
     };
     let mut chips: Vec<_> = CHIPS.iter().map(chip).collect();
     // A state that has no chip of its own, but was asked for.

@@ -27,7 +27,7 @@ const MOST: u32 = 10_000;
 struct Wanted {
     /// Where to begin, as an earlier page's `next_since` said: `ATTEMPT:OFFSET`. Left out: at the first attempt's
     /// first line.
-    #[param(value_type = Option<String>, pattern = "^[0-9]+:[0-9]+$")]
+    #[param(value_type = Option<String>, pattern = "^([0-9]+:[0-9]+)?$")]
     since: Option<LogCursor>,
     /// The last so many lines instead, of the latest attempt that has any, or of `attempt`.
     #[param(minimum = 1, maximum = 10_000)]

@@ -56,6 +56,8 @@ struct Wanted {
     parent: Option<String>,
     /// Steps of this workflow: id, a prefix of it, or number.
     workflow: Option<String>,
+    /// Words, "phrases" and beginnings* that title, prompt, branch or issue must have, all of them.
+    search: Option<String>,
     /// 50 when left out.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -123,6 +125,7 @@ impl Wanted {
             session: None,
             parent: given(self.parent),
             workflow: given(self.workflow),
+            search: given(self.search),
             page_size: page_size(self.limit)?,
             page_token: self.page_token,
         }))

@@ -41,6 +41,7 @@ pub struct Typed {
     keys: String,
     labels: String,
     trust_repo: String,
+    hold: String,
     pub idempotency_key: String,
 }
 
@@ -91,7 +92,7 @@ impl Typed {
                 on_failed_dependency: DependencyPolicy::default(),
                 parent: name_of_task(self.parent.trim()),
                 goes_on_from: String::new(),
-                hold: false,
+                hold: !self.hold.is_empty(),
             }),
             _ => Err(errors),
         }

@@ -37,6 +37,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/tasks/{task}/diff", get(changes::show))
         .route("/tasks/{task}/log.txt", get(log::download))
         .route("/tasks/{task}/cancel", post(moves::cancel))
+        .route("/tasks/{task}/release", post(moves::release))
         .route("/tasks/{task}/retry", post(moves::retry))
 }
 

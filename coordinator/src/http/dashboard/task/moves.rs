@@ -29,6 +29,16 @@ pub async fn cancel(
     Ok(back.or(&format!("/tasks/{}", cancelled.task.number)))
 }
 
+/// One that was submitted with a hold.
+pub async fn release(
+    back: Back,
+    State(app): State<Arc<App>>,
+    Path(task): Path<String>,
+) -> Result<Redirect, Problem> {
+    let (released, _) = app.release(&task).await?;
+    Ok(back.or(&format!("/tasks/{}", released.number)))
+}
+
 /// Leads to the new task.
 pub async fn retry(State(app): State<Arc<App>>, Path(task): Path<String>) -> Result<Redirect, Problem> {
     let again = app.retry(&task, "").await?;

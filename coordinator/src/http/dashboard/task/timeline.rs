@@ -144,6 +144,7 @@ fn words(event: &FeedEvent) -> String {
         ("answered", _) => "Answered",
         ("woken", _) => "Its pause is over",
         ("unblocked", _) => "What it waited for is done",
+        ("released", _) => "Someone let it go",
         ("dependency_failed", _) => "What it waited for did not succeed",
         ("lost", _) => "The worker is given up",
         ("ended", "parked") => "The attempt failed; it is tried again later",
