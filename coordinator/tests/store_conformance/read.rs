@@ -177,7 +177,8 @@ pub async fn what_is_not_there_is_not_there(store: &dyn Store) {
 pub async fn tasks_are_found_by_their_words(store: &dyn Store) {
     let with = |title: &str, prompt: &str, branch: Option<&str>| {
         let branch = branch.map(|name| name.to_owned()).unwrap_or_default();
-        new_task(SpecDraft { title: title.to_owned(), branch, ..draft(prompt) })
+        let repo = "/srv/a".to_owned();
+        new_task(SpecDraft { title: title.to_owned(), repo, branch, ..draft(prompt) })
     };
     let tasks = vec![
         with("Fix the login", "It fails at night", None),

@@ -140,8 +140,8 @@ mod tests {
         let words = steps.iter().position(|step| step.starts_with("SCAN w VIRTUAL TABLE INDEX"));
         let tasks = steps.iter().position(|step| step.starts_with("SEARCH f USING INTEGER PRIMARY KEY"));
         assert!(words.is_some() && words < tasks, "{steps:#?}");
-        let sorts = steps.iter().filter(|step| step.contains("TEMP B-TREE")).count();
-        let without = plan(&filter, None).await.iter().filter(|step| step.contains("TEMP B-TREE")).count();
-        assert_eq!(sorts, without, "{steps:#?}");
+        // What comes behind the page's own limit has its length at most.
+        let page = steps.iter().position(|step| step.starts_with("SCAN (subquery")).expect("the page");
+        assert!(steps[..page].iter().all(|step| !step.contains("TEMP B-TREE")), "{steps:#?}");
     }
 }
