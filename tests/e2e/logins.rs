@@ -79,8 +79,10 @@ async fn others_wait_for_a_better_login_which_one_of_them_tries_first() {
         let waiting = wait_for_reason(&client, &other.id, "the API refused its login at ").await;
         assert_eq!((waiting.state(), waiting.attempts), (TaskState::Queued, 0), "{}", waiting.waiting_for);
     }
-    let workers = ctl.run(["workers"]).await;
-    assert!(workers.stderr.contains("anvil does not offer claude: the API refused its login"), "{workers:?}");
+    // The refusal of an offer is known before the worker has said anew what it offers.
+    let withdrawn = "anvil does not offer claude: the API refused its login";
+    soon("the worker's own word", async { while !ctl.run(["workers"]).await.stderr.contains(withdrawn) {} })
+        .await;
 
     log_in(&host, "new");
     soon("a request of one of them", async {
